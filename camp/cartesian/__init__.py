@@ -1,0 +1,1 @@
+"""Cartesian tensor mathematics: packed symmetric tensors, polyadics, moment paths, radial bases."""

@@ -1,0 +1,236 @@
+"""CAMP, the Cartesian atomic moment potential (npj Comput. Mater. 11, 128, Eqs. 1–11).
+
+The literal Eq. 5 contracts a feature tensor with a polyadic on every edge. Because a polyadic of
+a unit vector factorises, h_{v₁} ⊙^{v₁} D_{v₁+v} = ⟨h_{v₁}, D_{v₁}⟩ D_v, all paths into one rank v
+collapse on an edge to one number per channel,
+
+    g_{uv}(ij) = Σ_{v₁} W_{uv,v₁} R_{u,v,v₁}(r_ij) ⟨h^j_{uv₁}, D_{v₁}(r̂_ij)⟩,
+    M^i_{uv}   = Σ_j g_{uv}(ij) D_v(r̂_ij),
+
+and since D_v(r̂_ij) = (−1)^v D_v(r̂_ji), the bracket is computed in the row of atom j, where it is
+a matrix product, and then carried over to the reversed edge.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camp.cartesian.paths import atomic_moment_paths, hyper_moment_paths
+from camp.cartesian.radial import chebyshev, envelope
+from camp.cartesian.symmetric import contract, contraction_matrix, multiplicities, polyadics
+from camp.models.layers import (
+    RadialFunctions,
+    Readout,
+    mixing_matrices,
+    path_weights,
+    reverse_edges,
+)
+
+
+class AtomicMoments(nn.Module):
+    """Atomic moments M_{uv} of all ranks (Eqs. 5 and 6)."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        max_rank: int,
+        max_feature_rank: int,
+        average_neighbours: float,
+        radial: dict[str, Any],
+    ):
+        super().__init__()
+        paths = atomic_moment_paths(max_rank, max_feature_rank)
+        self.paths_into = [sum(v == rank for v, _ in paths) for rank in range(max_rank + 1)]
+        self.radial = RadialFunctions(channels=channels, paths=len(paths), **radial)
+        self.normalisation = 1.0 / math.sqrt(average_neighbours)
+        self.path_weights = path_weights(self.paths_into, channels)
+        self.mixing = mixing_matrices(max_rank + 1, channels)
+        for v in range(1, max_feature_rank + 1):
+            reversal = torch.tensor([(-1.0) ** v * m for m in multiplicities(v)])
+            self.register_buffer(f"reversal_{v}", reversal, persistent=False)
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        directions: Sequence[Tensor],
+        cut_directions: Sequence[Tensor],
+        polynomials: Tensor,
+        one_hot: Tensor,
+        neighbours: Tensor,
+        reverse: Tensor,
+    ) -> list[Tensor]:
+        """Shapes: features[v] (n, components(v), u), directions[v] and the same times the cutoff
+        function (n, K, components(v)), polynomials and one_hot as for
+        :class:`camp.models.layers.RadialFunctions`; returns M_v (n, components(v), u) for all v.
+        """
+        brackets = [features[0].expand(-1, neighbours.shape[1], -1)]
+        for v1, feature in enumerate(features[1:], start=1):
+            weights = self.get_buffer(f"reversal_{v1}")
+            brackets.append(torch.bmm(directions[v1] * weights, feature))
+        reversed_brackets = reverse_edges(torch.stack(brackets), neighbours, reverse)
+        scale = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
+        radial = self.radial(polynomials, one_hot, scale).split(self.paths_into)
+        return [
+            torch.bmm(direction.transpose(1, 2), (r * reversed_brackets[: len(r)]).sum(0)) @ mixing
+            for direction, r, mixing in zip(cut_directions, radial, self.mixing, strict=True)
+        ]
+
+
+class HyperMoments(nn.Module):
+    """Messages: hyper moments (Eq. 7) of each rank of output, combined linearly (Eq. 8)."""
+
+    def __init__(self, *, channels: int, max_rank: int, max_out_rank: int):
+        super().__init__()
+        self.paths = [hyper_moment_paths(max_rank, rank) for rank in range(max_out_rank + 1)]
+        self.path_weights = path_weights([len(paths) for paths in self.paths], channels)
+        for low in range(1, max_rank + 1):
+            for out in range(max_rank - low + 1):
+                matrix = contraction_matrix(low, out)
+                self.register_buffer(f"contraction_{low}_{out}", matrix, persistent=False)
+
+    def forward(self, moments: Sequence[Tensor]) -> list[Tensor]:
+        """Shapes: moments[v] (n, components(v), u); returns the message of each rank, alike."""
+        known: dict[tuple[int, ...], Tensor] = {}
+
+        def product(ranks: tuple[int, ...]) -> Tensor:
+            """M_{v₁} ⊙ … ⊙ M_{v_n}; products that end alike share their work."""
+            if len(ranks) == 1:
+                return moments[ranks[0]]
+            if ranks not in known:
+                low, *middle, last = ranks
+                matrix = self.get_buffer(f"contraction_{low}_{last - sum(middle) - low}")
+                known[ranks] = contract(moments[low], product((*middle, last)), matrix)
+            return known[ranks]
+
+        return [
+            (torch.stack([product(path) for path in paths]) * weights[:, None, None, :]).sum(0)
+            for weights, paths in zip(self.path_weights, self.paths, strict=True)
+        ]
+
+
+class CampLayer(nn.Module):
+    """One round of message passing: features h^{t−1} → h^t (Eqs. 1–9)."""
+
+    def __init__(
+        self,
+        *,
+        first: bool,
+        last: bool,
+        channels: int,
+        max_rank: int,
+        average_neighbours: float,
+        radial: dict[str, Any],
+    ):
+        super().__init__()
+        in_rank, out_rank = (0 if first else max_rank), (0 if last else max_rank)
+        self.mixing = mixing_matrices(in_rank + 1, channels)
+        self.atomic = AtomicMoments(
+            channels=channels,
+            max_rank=max_rank,
+            max_feature_rank=in_rank,
+            average_neighbours=average_neighbours,
+            radial=radial,
+        )
+        self.hyper = HyperMoments(channels=channels, max_rank=max_rank, max_out_rank=out_rank)
+        self.update = mixing_matrices(out_rank + 1, channels)
+        # The first layer has no features of its own to keep (as in the published weights).
+        self.residual = mixing_matrices(0 if first else out_rank + 1, channels)
+
+    def forward(self, features: Sequence[Tensor], *edges: Any) -> list[Tensor]:
+        """Features of all ranks (n, components(v), u) and the edges of :class:`AtomicMoments`."""
+        mixed = [feature @ weight for feature, weight in zip(features, self.mixing, strict=True)]
+        messages = self.hyper(self.atomic(mixed, *edges))
+        updated = [message @ weight for message, weight in zip(messages, self.update, strict=True)]
+        for rank, weight in enumerate(self.residual):
+            updated[rank] = updated[rank] + mixed[rank] @ weight
+        return updated
+
+
+class Camp(nn.Module):
+    """CAMP: species and edge vectors → energy of each atom, in network units.
+
+    :param species: number of chemical species.
+    :param cutoff: r_cut in Å.
+    :param channels: n_u. The paper's u counts from zero: its u = 32 is 33 channels.
+    :param max_rank: v_max, 0 to 4 (higher works, untested).
+    :param layers: T.
+    :param chebyshev_degree: N_β of Eq. 2.
+    :param radial_hidden: widths of the hidden layers of the radial MLPs.
+    :param readout_hidden: widths of the hidden layers of the last layer's readout.
+    :param average_neighbours: average number of neighbours; its root divides the moments.
+    :param envelope_on: what the cutoff function multiplies. With ``"radial"`` it is R, so that
+        every edge vanishes at the cutoff with two derivatives. With ``"basis"``, the convention
+        of the published weights, it is the basis of Eq. 2 before the MLP, whose biases leave a
+        step in the energy at the cutoff.
+    """
+
+    def __init__(
+        self,
+        *,
+        species: int,
+        cutoff: float,
+        channels: int,
+        max_rank: int,
+        layers: int,
+        chebyshev_degree: int = 8,
+        radial_hidden: Sequence[int] | None = None,
+        readout_hidden: Sequence[int] | None = None,
+        average_neighbours: float = 1.0,
+        envelope_on: str = "radial",
+    ):
+        super().__init__()
+        if envelope_on not in ("radial", "basis"):
+            raise ValueError(f"envelope_on is {envelope_on!r}; choose 'radial' or 'basis'")
+        radial_hidden = [channels - 1] * 2 if radial_hidden is None else list(radial_hidden)
+        readout_hidden = [channels - 1] * 2 if readout_hidden is None else list(readout_hidden)
+        self.species = species
+        self.cutoff = cutoff
+        self.max_rank = max_rank
+        self.chebyshev_degree = chebyshev_degree
+        self.envelope_on = envelope_on
+        self.embedding = nn.Linear(species, channels)
+        self.layers = nn.ModuleList(
+            CampLayer(
+                first=t == 0,
+                last=t == layers - 1,
+                channels=channels,
+                max_rank=max_rank,
+                average_neighbours=average_neighbours,
+                radial=dict(
+                    species=species, chebyshev_degree=chebyshev_degree, hidden=radial_hidden
+                ),
+            )
+            for t in range(layers)
+        )
+        self.readout = Readout(channels=channels, layers=layers, hidden=readout_hidden)
+
+    def forward(
+        self, species: Tensor, vectors: Tensor, neighbours: Tensor, reverse: Tensor, mask: Tensor
+    ) -> Tensor:
+        """Shapes: species (n,) indices, vectors (n, K, 3) Å, neighbours, reverse and mask (n, K);
+        returns (n,).
+        """
+        lengths = torch.linalg.vector_norm(vectors, dim=-1)
+        directions = polyadics(vectors / lengths[..., None], self.max_rank)
+        x = lengths / self.cutoff
+        basis = chebyshev(x, self.chebyshev_degree)
+        cut = mask.to(vectors.dtype)[..., None]
+        if self.envelope_on == "basis":
+            basis = basis * envelope(x)[..., None]
+        else:
+            cut = cut * envelope(x)[..., None]
+        cut_directions = [direction * cut for direction in directions]
+        one_hot = nn.functional.one_hot(species, self.species).to(vectors.dtype)
+        polynomials = (one_hot[neighbours][..., :, None] * basis[..., None, :]).flatten(2)
+        features = [self.embedding(one_hot)[:, None, :]]
+        scalars = []
+        for layer in self.layers:
+            features = layer(
+                features, directions, cut_directions, polynomials, one_hot, neighbours, reverse
+            )
+            scalars.append(features[0][:, 0, :])
+        return self.readout(scalars)

@@ -1,0 +1,1 @@
+"""Potentials: energy, forces and stress of atoms, saving and loading, published weights."""

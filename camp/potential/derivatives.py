@@ -1,0 +1,52 @@
+"""Energy, forces and stress of a graph: one derivative with respect to the edge vectors.
+
+Every edge vector is an independent variable; with G_ij = ∂E/∂r_ij the forces (Eq. 12) are
+F_i = Σ_j (G_ij − G_ji) and the virial is Σ_ij r_ij ⊗ G_ij, so that forces, stress and virial cost
+one reverse pass together.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from camp.graph import AtomicGraph
+from camp.models.layers import reverse_edges
+
+# species (n,), vectors (n, K, 3), neighbours, reverse, mask → energies of atoms (n,) in eV, float64
+AtomicEnergies = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class Derivatives(NamedTuple):
+    """Results for a graph of n atoms in s systems."""
+
+    energies: Tensor  # (s,) eV, float64
+    atomic_energies: Tensor  # (n,) eV, float64
+    forces: Tensor  # (n, 3) eV/Å
+    virials: Tensor  # (s, 3, 3) eV: dE/dε = volume × stress
+
+
+def evaluate_graph(
+    atomic_energies: AtomicEnergies, species: Tensor, graph: AtomicGraph, dtype: torch.dtype
+) -> Derivatives:
+    """Energies, forces and virials of a batch.
+
+    :param species: (n,) species indices of the model.
+    :param dtype: the network's; edge vectors are formed in float64 and then rounded to it.
+
+    With gradients switched on by the caller, the results can be differentiated once more with
+    respect to the parameters.
+    """
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        vectors = graph.edge_vectors().to(dtype).requires_grad_(True)
+        energies = atomic_energies(species, vectors, graph.neighbours, graph.reverse, graph.mask)
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
+    forces = (gradient - reverse_edges(gradient, graph.neighbours, graph.reverse)).sum(1)
+    outer = torch.bmm(vectors.transpose(1, 2), gradient)
+    if not create_graph:
+        energies = energies.detach()
+    virials = outer.new_zeros(graph.number_of_systems, 3, 3).index_add(0, graph.system, outer)
+    totals = energies.new_zeros(graph.number_of_systems).index_add(0, graph.system, energies)
+    return Derivatives(totals, energies, forces, 0.5 * (virials + virials.transpose(1, 2)))

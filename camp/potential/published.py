@@ -1,0 +1,152 @@
+"""Import of the authors' published CAMP checkpoints.
+
+The conventions of these files are those of the published weights; the parameters are carried
+over into the packed, factorised model without loss.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camp.cartesian.paths import atomic_moment_paths
+from camp.errors import InputError
+from camp.potential.potential import Potential
+
+# The exponential moving average of the weights is the model the authors evaluated.
+_PREFIX = "ema.ema_model."
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The dictionary of a checkpoint, read without executing anything from the file.
+
+    :raises InputError: the file cannot be read safely as a checkpoint.
+    """
+    path = Path(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{path}: not a checkpoint that can be read safely ({reason})"
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a checkpoint (holds a {type(content).__name__})")
+    return content
+
+
+def import_published(path: str | Path) -> Potential:
+    """A published checkpoint as a potential of ours, in float32.
+
+    :raises InputError: not such a checkpoint, a key is missing, or a shape is wrong.
+    """
+    path = Path(path)
+    content = read_checkpoint(path)
+    try:
+        settings = content["hyper_parameters"]["other_hparams"]
+        published, species = settings["model"], settings["data"]["atomic_number"]
+        max_rank, layers = published["max_v"], published["num_layers"]
+        parameters = content["state_dict"]
+        hyperparameters = dict(
+            channels=published["max_u"] + 1,
+            max_rank=max_rank,
+            layers=layers,
+            chebyshev_degree=published["max_chebyshev_degree"],
+            radial_hidden=list(published["radial_mlp_hidden_layers"]),
+            readout_hidden=list(published["output_mlp_hidden_layers"]),
+            # The authors' code divides by a square root rounded to float32.
+            average_neighbours=float(torch.sqrt(published["num_average_neigh"].float())) ** 2,
+            envelope_on="basis",
+        )
+        potential = Potential(
+            "camp",
+            hyperparameters,
+            species=sorted(species),
+            cutoff=float(published["r_cut"]),
+            energy_scale=float(published["atomic_energy_scale"]),
+            energy_shift=float(published["atomic_energy_shift"]),
+            origin={"weights": "published", "file": path.name},
+        )
+        ours = _translate(parameters, max_rank, layers, len(hyperparameters["radial_hidden"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a published CAMP checkpoint: {_reason(error)}"
+        ) from None
+    state = potential.model.state_dict()
+    for name, expected in state.items():
+        # A single path needs no weight; the file has none and ours stays one.
+        value = ours.pop(name, expected if "path_weights" in name else None)
+        if value is None:
+            raise InputError(f"{path}: not a published CAMP checkpoint: no values for {name}")
+        if value.shape != expected.shape:
+            raise InputError(
+                f"{path}: {name} has shape {tuple(value.shape)}, but the file's own settings "
+                f"need {tuple(expected.shape)}"
+            )
+        state[name] = value
+    potential.model.load_state_dict(state)
+    return potential
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"the key {error.args[0]!r} is missing"
+    return str(error)
+
+
+def _translate(
+    published: Mapping[str, Tensor], max_rank: int, layers: int, hidden: int
+) -> dict[str, Tensor]:
+    """Parameters of the published file under the names and in the layout of our model."""
+
+    def take(name: str) -> Tensor:
+        return published[_PREFIX + name]
+
+    ours = {
+        "embedding.weight": take("atom_embedding.linear.weight"),
+        "embedding.bias": take("atom_embedding.linear.bias"),
+    }
+    for t in range(layers):
+        theirs, own = f"layers.{t}.", f"layers.{t}."
+        in_ranks = range(1 if t == 0 else max_rank + 1)
+        out_ranks = range(1 if t == layers - 1 else max_rank + 1)
+        for v in in_ranks:
+            ours[f"{own}mixing.{v}"] = take(f"{theirs}mlp_mix_atom_feats.{v}.weight").T
+        ours[f"{own}atomic.radial.coefficients"] = take(f"{theirs}atom_moment.radial.c").transpose(2, 3)
+        paths = atomic_moment_paths(max_rank, max(in_ranks))
+        for k in range(hidden + 1):
+            mlps = [f"{theirs}atom_moment.radial_mlp.{v}_{v1}_{v + v1}." for v, v1 in paths]
+            names = [f"{mlp}layers.{2 * k}" for mlp in mlps]
+            ours[f"{own}atomic.radial.mlp.weights.{k}"] = torch.stack(
+                [take(f"{name}.weight").T for name in names]
+            )
+            ours[f"{own}atomic.radial.mlp.biases.{k}"] = torch.stack(
+                [take(f"{name}.bias")[None] for name in names]
+            )
+        for v in range(max_rank + 1):
+            ours[f"{own}atomic.mixing.{v}"] = take(f"{theirs}atom_moment.linear_channel.{v}.weight").T
+            if sum(rank == v for rank, _ in paths) > 1:
+                ours[f"{own}atomic.path_weights.{v}"] = take(
+                    f"{theirs}atom_moment.linear_path.{v}.weight"
+                )
+        for v in out_ranks:
+            if _PREFIX + f"{theirs}hyper_moment.linear_path.{v}.weight" in published:
+                ours[f"{own}hyper.path_weights.{v}"] = take(
+                    f"{theirs}hyper_moment.linear_path.{v}.weight"
+                )
+            ours[f"{own}update.{v}"] = take(f"{theirs}linear_channel_hyper.{v}.weight").T
+            if t > 0:
+                ours[f"{own}residual.{v}"] = take(f"{theirs}linear_channel_feats.{v}.weight").T
+    for t in range(layers - 1):
+        for kind in ("weight", "bias"):
+            ours[f"readout.linear.{t}.{kind}"] = take(f"readout.out_layers.{t}.{kind}")
+    last = f"readout.out_layers.{layers - 1}."
+    for name, value in published.items():
+        if name.startswith(_PREFIX + last):
+            ours[name.replace(_PREFIX + last + "layers.", "readout.mlp.")] = value
+    return ours
