@@ -13,6 +13,7 @@ from torch.fx.experimental import _config as tracing
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from camp.data.graphs import LabelledBatch
+from camp.graph import AtomicGraph
 
 Loss = Callable[[nn.Module, LabelledBatch], Tensor]
 
@@ -22,16 +23,19 @@ class CompiledLoss:
 
     The first call traces and compiles, which takes a minute or two. Batches with an axis of
     length one take the plain way, because a compiled axis of another length cannot serve them.
+
+    :param backend: of ``torch.compile``.
     """
 
-    def __init__(self, loss: Loss, model: nn.Module):
+    def __init__(self, loss: Loss, model: nn.Module, *, backend: str = "inductor"):
         self.loss = loss
         self.model = model
+        self.backend = backend
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.compiled: Callable[..., Sequence[Tensor]] | None = None
 
     def __call__(self, batch: LabelledBatch) -> Tensor:
-        tensors = batch.tensors()
+        tensors = _to_tensors(batch)
         if any(length == 1 for tensor in tensors for length in tensor.shape):
             return self.loss(self.model, batch)
         return _Precomputed.apply(self, tensors, *self.trained.values())
@@ -40,7 +44,8 @@ class CompiledLoss:
         self, parameters: Sequence[Tensor], tensors: Sequence[Tensor]
     ) -> Sequence[Tensor]:
         if self.compiled is None:
-            self.compiled = torch.compile(self._trace(parameters, tensors), dynamic=True)
+            traced = self._trace(parameters, tensors)
+            self.compiled = torch.compile(traced, dynamic=True, backend=self.backend)
         return self.compiled(parameters, tensors)
 
     def _trace(
@@ -53,7 +58,7 @@ class CompiledLoss:
                 loss = torch.func.functional_call(
                     _Bound(self.loss, self.model),
                     {f"model.{name}": leaf for name, leaf in replaced.items()},
-                    (LabelledBatch.from_tensors(tensors),),
+                    (_from_tensors(tensors),),
                 )
                 gradient = torch.autograd.grad(loss, leaves, materialize_grads=True)
             return [loss.detach(), *gradient]
@@ -63,6 +68,15 @@ class CompiledLoss:
             return make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
                 parameters, tensors
             )
+
+
+def _to_tensors(batch: LabelledBatch) -> tuple[Tensor, ...]:
+    return (*batch.graph.tensors(), batch.energies, batch.forces, batch.sizes)
+
+
+def _from_tensors(tensors: Sequence[Tensor]) -> LabelledBatch:
+    *graph, energies, forces, sizes = tensors
+    return LabelledBatch(AtomicGraph(*graph), energies, forces, sizes)
 
 
 class _Bound(nn.Module):

@@ -81,7 +81,7 @@ def evaluation_record(
 
     :param comparison: None when nothing could be evaluated.
     :param unavailable: "energy" or "forces" → the reason why its errors mean nothing.
-    :param labels: task, seed, scale, data, weights, note.
+    :param labels: task, seed, scale, data, weights, train_size (structures), note.
     """
     measured = comparison.metrics() if comparison else {}
     hidden = {name for quantity in unavailable for name in METRICS[quantity]}
@@ -95,3 +95,17 @@ def evaluation_record(
         },
         "unavailable": unavailable,
     }
+
+
+def describe(record: dict[str, Any]) -> str:
+    """An evaluation as a few lines of text."""
+    lines = [f"{record['frames']} structures"]
+    units = {"energy_{}_per_atom": "meV/atom", "energy_{}": "meV", "forces_{}": "meV/Å"}
+    for name, unit in units.items():
+        mae, rmse = (record["metrics"][name.format(kind)] for kind in ("mae", "rmse"))
+        title = name.replace("_{}", "").replace("_", " ")
+        if mae is None:
+            lines.append(f"{title:16} missing: {record['unavailable'][title.split()[0]]}")
+        else:
+            lines.append(f"{title:16} MAE {1000 * mae:.4g}, RMSE {1000 * rmse:.4g} {unit}")
+    return "\n".join(lines)

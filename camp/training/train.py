@@ -22,7 +22,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch.utils.data import DataLoader, DistributedSampler
 
-from camp.data.graphs import GraphDataset, collate, training_statistics
+from camp.data.graphs import GraphDataset, collate
 from camp.errors import InputError
 from camp.files import write_json
 from camp.potential.potential import Potential
@@ -94,7 +94,7 @@ def fingerprint(settings: Mapping[str, Any], seed: int) -> str:
 
 def new_potential(settings: Mapping[str, Any], training: GraphDataset, seed: int) -> Potential:
     """A potential with fresh parameters, fitted in scale and shift to the training set."""
-    statistics = training_statistics(training)
+    statistics = training.statistics()
     hyperparameters = dict(settings["model"])
     architecture = hyperparameters.pop("architecture")
     cutoff = hyperparameters.pop("cutoff")
@@ -105,13 +105,13 @@ def new_potential(settings: Mapping[str, Any], training: GraphDataset, seed: int
             {**hyperparameters, "average_neighbours": statistics.average_neighbours},
             species=statistics.species,
             cutoff=cutoff,
-            energy_scale=statistics.forces_rms,
-            energy_shift=statistics.energy_per_atom,
+            energy_scale=statistics.rms_force,
+            energy_shift=statistics.mean_energy_per_atom,
             origin={
                 "weights": "own",
                 "seed": seed,
                 "training_structures": len(training),
-                "training_data_sha256": training.sha256,
+                "training_data_sha256": training.content_hash,
                 **settings.get("labels", {}),
             },
         )
@@ -139,15 +139,18 @@ def train(
     """
     options = settings["training"]
     cutoff = settings["model"]["cutoff"]
-    datasets = [GraphDataset(part, cutoff, cache=cache) for part in (training, validation)]
-    unknown = set(datasets[1].species) - set(datasets[0].species)
+    bar = sys.stderr.isatty()
+    datasets = [
+        GraphDataset(part, cutoff, cache=cache, progress=bar) for part in (training, validation)
+    ]
+    unknown = set(datasets[1].statistics().species) - set(datasets[0].statistics().species)
     if unknown:
         raise InputError(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
     with locked(out):
-        identity = fingerprint({**settings, "data": datasets[0].sha256}, seed)
+        identity = fingerprint({**settings, "data": datasets[0].content_hash}, seed)
         checkpoint = _checkpoint_to_resume(out, identity, resume)
         potential = new_potential(settings, datasets[0], seed)
         compiled = bool(options["compile"])
@@ -161,16 +164,16 @@ def train(
         stopping = EarlyStopping(MONITOR, patience=options["patience"], check_finite=True)
         last = ModelCheckpoint(out, LAST.removesuffix(".ckpt"), save_on_train_epoch_end=True,
                                enable_version_counter=False)
-        bar: Callback = TQDMProgressBar() if sys.stderr.isatty() else ProgressLine()
+        progress: Callback = TQDMProgressBar() if bar else ProgressLine()
         trainer = pl.Trainer(
             accelerator="auto",
             devices="auto" if torch.cuda.is_available() else 1,
             max_epochs=options["max_epochs"],
             max_steps=options["max_steps"] or -1,
-            callbacks=[_Identity(identity), best, stopping, table, bar, last],
+            callbacks=[_Identity(identity), best, stopping, table, progress, last],
             logger=TensorBoardLogger(out, name="tensorboard", version=""),
             plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=bar,
             enable_model_summary=False,
             use_distributed_sampler=False,
             inference_mode=False,

@@ -1,0 +1,37 @@
+# What is made from what. A scale is a configuration file; the rules do not know scales:
+#
+#     snakemake --cores all                                     (config/quick.yaml)
+#     snakemake --cores all --configfile config/subset.yaml
+#
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+wildcard_constraints:
+    scale=r"[a-z0-9][a-z0-9_-]*",
+    task=r"[A-Za-z0-9._-]+",
+    dataset=r"[A-Za-z0-9._-]+",
+    run=r"published|seed-\d+",
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/training.smk"
+include: "rules/evaluation.smk"
+include: "rules/report.smk"
+include: "rules/notebooks.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        [results_of(task) for task in SCALE.tasks],
+        expand("results/{scale}/tables/{table}.html", scale=SCALE.name, table=TABLES),
+        expand("results/{scale}/scoreboard.html", scale=SCALE.name),
+        expand("results/{scale}/figures/figure-2.png", scale=SCALE.name),
+        [executed_notebook(name) for name in SCALE.notebooks],

@@ -1,0 +1,167 @@
+"""Training step of CAMP against the literal implementation of its equations.
+
+For every v_max: energies, forces and gradients of both in float64 (the largest difference), then
+time and peak memory of one training step (energy, forces, gradient of the loss) in float32 on one
+batch, each in a process of its own. Prints a table of ratios.
+
+    python benchmarks/training_step.py [--atoms 83] [--max-ranks 2 3 4] [--compiled]
+
+The batch is two random structures of three species with the density of LiPS, unless --structures
+names a file of labelled ones.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from camp.data.graphs import GraphDataset, LabelledBatch, collate
+from camp.data.readers import read_structures
+from camp.potential.potential import Potential
+from camp.process import reuse_freed_memory
+from camp.settings import DEFAULT_TRAINING
+from camp.training.compiled import CompiledLoss
+from camp.training.module import TrainingModule
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.literal_camp import energy_and_forces  # noqa: E402
+
+CUTOFF = 6.0
+
+
+def random_structures(count: int, atoms: int) -> list[Atoms]:
+    """Random atoms at the density of LiPS (83 atoms in 1700 Å³), with random labels."""
+    rng = np.random.default_rng(0)
+    length = (atoms * 1700 / 83) ** (1 / 3)
+    structures = []
+    for _ in range(count):
+        grid = int(np.ceil(atoms ** (1 / 3)))
+        sites = np.stack(np.meshgrid(*[np.arange(grid)] * 3), -1).reshape(-1, 3)[:atoms]
+        positions = (sites + rng.uniform(-0.2, 0.2, sites.shape)) * length / grid
+        structure = Atoms(rng.choice([3, 15, 16], atoms), positions, cell=[length] * 3, pbc=True)
+        labels = {"energy": 0.0, "forces": rng.normal(size=(atoms, 3))}
+        structure.calc = SinglePointCalculator(structure, **labels)
+        structures.append(structure)
+    return structures
+
+
+def literal_loss(potential: Potential, batch: LabelledBatch) -> torch.Tensor:
+    """The loss of the literal implementation, one structure after the other."""
+    energy, forces = energy_and_forces(potential, batch.graph)
+    # One summed energy serves: all structures have as many atoms.
+    loss = ((energy - batch.energies.sum()) / batch.sizes.sum()) ** 2
+    return loss + ((forces - batch.forces) ** 2).sum() / (3 * batch.sizes[0])
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """One variant in this process; prints one line of JSON."""
+    reuse_freed_memory()
+    potential, batch = make(arguments)
+    module = TrainingModule(potential, DEFAULT_TRAINING)
+    trained = [p for p in potential.parameters() if p.requires_grad]
+    if arguments.variant == "literal":
+        loss = literal_loss
+    elif arguments.variant == "compiled":
+        compiled = CompiledLoss(module._plain_loss, potential)
+        loss = lambda _, batch: compiled(batch)  # noqa: E731
+    else:
+        loss = module._plain_loss
+
+    def step() -> None:
+        torch.autograd.grad(loss(potential, batch), trained, materialize_grads=True)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step()
+    seconds = []
+    for _ in range(arguments.repeats):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(json.dumps({"seconds": float(np.median(seconds)), "memory_mib": peak / 1024}))
+
+
+def make(arguments: argparse.Namespace) -> tuple[Potential, LabelledBatch]:
+    if arguments.structures:
+        structures = read_structures(arguments.structures, first=2)
+    else:
+        structures = random_structures(2, arguments.atoms)
+    dataset = GraphDataset(structures, CUTOFF)
+    torch.manual_seed(0)
+    potential = Potential(
+        "camp",
+        {
+            "channels": 17,
+            "max_rank": arguments.max_rank,
+            "layers": 2,
+            "average_neighbours": dataset.statistics().average_neighbours,
+        },
+        species=dataset.statistics().species,
+        cutoff=CUTOFF,
+        energy_scale=0.6,
+    )
+    return potential, collate([dataset[0], dataset[1]])
+
+
+def difference(arguments: argparse.Namespace) -> float:
+    """Largest relative difference of forces and of their parameter gradients, in float64."""
+    potential, batch = make(arguments)
+    potential = potential.double()
+    trained = [p for p in potential.parameters() if p.requires_grad]
+    forces = potential(batch.graph).forces
+    _, reference = energy_and_forces(potential, batch.graph)
+    pairs = [(forces, reference)]
+    gradients = [
+        torch.autograd.grad(f.square().sum(), trained, materialize_grads=True)
+        for f in (forces, reference)
+    ]
+    pairs += zip(*gradients, strict=True)
+    largest = max(float(b.abs().max()) for _, b in pairs[1:])
+    worst = float((forces - reference).abs().max() / reference.abs().max())
+    return max(worst, *(float((a - b).abs().max()) / largest for a, b in pairs[1:]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--atoms", type=int, default=83)
+    parser.add_argument("--structures", type=Path)
+    parser.add_argument("--max-ranks", type=int, nargs="+", default=[2, 3, 4])
+    parser.add_argument("--compiled", action="store_true", help="also the compiled step")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--max-rank", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--variant", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.variant:
+        measure(arguments)
+        return
+    variants = ["literal", "packed", *(["compiled"] if arguments.compiled else [])]
+    print(f"threads: {torch.get_num_threads()}; two structures a batch; float32")
+    print("v_max  variant   s/step  MiB above start  times faster  times less memory  difference")
+    for max_rank in arguments.max_ranks:
+        arguments.max_rank = max_rank
+        results = {}
+        for variant in variants:
+            command = [sys.executable, __file__, *sys.argv[1:]]
+            command += ["--variant", variant, "--max-rank", str(max_rank)]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            results[variant] = json.loads(output.splitlines()[-1])
+        slow = results["literal"]
+        for variant, result in results.items():
+            note = f"{difference(arguments):.0e}" if variant == "packed" else ""
+            print(
+                f"{max_rank:5}  {variant:8}  {result['seconds']:6.3f}  "
+                f"{result['memory_mib']:15.0f}  {slow['seconds'] / result['seconds']:12.1f}  "
+                f"{slow['memory_mib'] / result['memory_mib']:17.1f}  {note:>10}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Which frames of a dataset train, validate and test a model: random, seeded, kept as a file."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from ase import Atoms
+
+from camp.errors import InputError
+from camp.files import read_json, write_json
+
+PARTS = ("train", "validation", "test")
+REST = "rest"
+# Å; frames whose coordinates all agree within this are the same frame.
+SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frame indices (counted from 0) of the three parts of a dataset."""
+
+    train: list[int]
+    validation: list[int]
+    test: list[int]
+    seed: int | None = None
+    # Equal frames in two different parts: (frame of the earlier part, frame of the later part).
+    duplicates: list[tuple[int, int]] = field(default_factory=list)
+
+    def check(self, frames: int) -> None:
+        """Refuse indices that a dataset of so many frames does not have, or that occur twice.
+
+        :raises InputError: naming the part and the index.
+        """
+        seen: dict[int, str] = {}
+        for part in PARTS:
+            for index in getattr(self, part):
+                if not 0 <= index < frames:
+                    raise InputError(
+                        f"{part} frame {index} is not in the dataset of {frames} frames"
+                    )
+                if index in seen:
+                    raise InputError(f"frame {index} is both in {seen[index]} and in {part}")
+                seen[index] = part
+
+
+def random_split(
+    frames: int | Sequence[Atoms],
+    train: int,
+    validation: int,
+    test: int | Literal["rest"],
+    seed: int,
+    *,
+    sources: Mapping[str, str] | None = None,
+) -> Split:
+    """Draw the three parts at random without replacement.
+
+    Equal arguments give equal splits, and a smaller training set is the beginning of a larger one.
+    Duplicates between the parts are looked for when structures are given.
+
+    :param frames: the structures, or how many there are.
+    :param test: a number, or "rest" for all frames that are left.
+    :param seed: of NumPy's PCG64.
+    :param sources: file (``info["source"]`` of a frame) from which a part is drawn; parts that are
+        not mentioned are drawn from the files that no part mentions.
+    :raises InputError: too few frames, or a source that no frame has.
+    """
+    sizes: dict[str, int | str] = {"train": train, "validation": validation, "test": test}
+    for part, size in sizes.items():
+        least = 1 if part == "train" else 0
+        if size != REST and (not isinstance(size, int) or size < least):
+            raise InputError(f"split: {part} must be a number ≥ {least}, not {size!r}")
+    if train == REST or validation == REST:
+        raise InputError("split: only the test part may be 'rest'")
+    count = frames if isinstance(frames, int) else len(frames)
+    pools = _pools(frames, sources or {})
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(count).tolist()
+    taken: set[int] = set()
+    chosen: dict[str, list[int]] = {}
+    for part, size in sizes.items():
+        pool = pools.get(part)
+        free = [i for i in order if i not in taken and (pool is None or i in pool)]
+        if isinstance(size, int) and size > len(free):
+            asked = ", ".join(f"{name} {number}" for name, number in sizes.items())
+            origin = f" from {sources[part]}" if sources and part in sources else ""
+            raise InputError(
+                f"too few frames: {part} wants {size}{origin}, {len(free)} are left "
+                f"(dataset {count}; {asked})"
+            )
+        chosen[part] = free if size == REST else free[: int(size)]
+        taken.update(chosen[part])
+    duplicates: list[tuple[int, int]] = []
+    if not isinstance(frames, int):
+        for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+            pairs = find_duplicates(
+                [frames[i] for i in chosen[first]], [frames[i] for i in chosen[second]]
+            )
+            duplicates += [(chosen[first][i], chosen[second][j]) for i, j in pairs]
+    return Split(**chosen, seed=seed, duplicates=duplicates)
+
+
+def find_duplicates(first: Sequence[Atoms], second: Sequence[Atoms]) -> list[tuple[int, int]]:
+    """Pairs (i, j) of frames with the same atoms in the same order, cell and positions.
+
+    Equal means within 1e-6 Å in every coordinate, so that a frame is recognised in files that
+    print different numbers of decimals.
+    """
+    groups: dict[bytes, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for side, structures in enumerate((first, second)):
+        for index, atoms in enumerate(structures):
+            key = atoms.numbers.tobytes() + atoms.pbc.tobytes()
+            groups[key][side].append(index)
+    pairs = []
+    for one, other in groups.values():
+        if one and other:
+            left, right = _coordinates(first, one), _coordinates(second, other)
+            pairs += [(one[i], other[j]) for i, j in _equal_rows(left, right)]
+    return sorted(pairs)
+
+
+def write_split(path: str | Path, split: Split, *, dataset: str, **more: object) -> None:
+    """Write a split as JSON with the name of its dataset and whatever else should be kept.
+
+    :raises InputError: see :func:`camp.files.write_json`.
+    """
+    write_json(path, {"dataset": dataset, **more, **asdict(split)})
+
+
+def read_split(path: str | Path, frames: int | None = None) -> Split:
+    """Read a split, and check it against the number of frames of its dataset.
+
+    :raises InputError: not a split, or see :meth:`Split.check`.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(part), list) and all(type(i) is int for i in content[part])
+        for part in PARTS
+    ):
+        raise InputError(f"{path}: not a split; expected lists of frame indices {', '.join(PARTS)}")
+    split = Split(
+        **{part: content[part] for part in PARTS},
+        seed=content.get("seed"),
+        duplicates=[(i, j) for i, j in content.get("duplicates", [])],
+    )
+    if frames is not None:
+        try:
+            split.check(frames)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return split
+
+
+def _pools(
+    frames: int | Sequence[Atoms], sources: Mapping[str, str]
+) -> Mapping[str, frozenset[int]]:
+    """The frames from which each part may be drawn; empty when all parts share all frames."""
+    if not sources:
+        return {}
+    if isinstance(frames, int):
+        raise InputError("split: sources are noted in the frames; give the structures")
+    unknown = set(sources) - set(PARTS)
+    if unknown:
+        raise InputError(f"split: {sorted(unknown)} are no parts; parts are {', '.join(PARTS)}")
+    by_source: dict[str, list[int]] = defaultdict(list)
+    for index, atoms in enumerate(frames):
+        by_source[str(atoms.info.get("source", ""))].append(index)
+    for part, source in sources.items():
+        if source not in by_source:
+            raise InputError(
+                f"split: no frame for {part} comes from {source!r}; sources are "
+                f"{', '.join(sorted(by_source))}"
+            )
+    unnamed = [i for name, own in by_source.items() if name not in sources.values() for i in own]
+    return {
+        part: frozenset(by_source[sources[part]] if part in sources else unnamed) for part in PARTS
+    }
+
+
+def _coordinates(structures: Sequence[Atoms], chosen: list[int]) -> np.ndarray:
+    """One row for each structure: positions and cell, Å."""
+    rows = [structures[i] for i in chosen]
+    return np.array([np.append(atoms.positions, atoms.cell.array) for atoms in rows])
+
+
+def _equal_rows(left: np.ndarray, right: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of rows that agree, found among those whose projection on one direction agrees."""
+    width = left.shape[1]
+    direction = np.cos(np.arange(width, dtype=float) ** 2)
+    direction /= np.linalg.norm(direction)
+    projected = left @ direction
+    order = np.argsort(projected)
+    ascending = projected[order]
+    # Coordinates that agree within SAME have projections that agree within this.
+    reach = SAME * np.sqrt(width) * (1 + 1e-6)
+    wanted = right @ direction
+    begins = np.searchsorted(ascending, wanted - reach, side="left")
+    ends = np.searchsorted(ascending, wanted + reach, side="right")
+    return [
+        (int(i), j)
+        for j, (begin, end) in enumerate(zip(begins, ends, strict=True))
+        for i in order[begin:end]
+        if np.abs(left[i] - right[j]).max() <= SAME
+    ]

@@ -1,0 +1,221 @@
+"""Every CAMP number of the paper against ours, with a verdict.
+
+How a verdict is found. The printed value x counts as reproduced within a tolerance of
+
+- 2σ, where the paper prints a standard deviation σ. A σ printed as zero was rounded; it may be as
+  large as half a unit of the last printed digit of x, and this is taken for it;
+- 10 % of x where the paper prints none;
+- never less than half a unit of the last printed digit of x: nearer, the two print the same.
+
+Outside, an error that is smaller and a stability or speed that is larger is 'better', the opposite
+'worse'; a property with a target value, as a diffusivity, 'differs'. On data that are not the
+paper's no verdict is given, whatever the numbers are.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from camp.report.pages import page, paragraph
+from camp.report.paper import PaperNumber, significant
+from camp.report.results import GENERATED_REMARK, Answer, Results, answers, is_generated
+from camp.report.tables import rows_to_csv, seeds_text
+
+CSV_COLUMNS = (
+    "id",
+    "where",
+    "task",
+    "train_size",
+    "metric",
+    "unit",
+    "paper",
+    "paper_std",
+    "ours",
+    "ours_std",
+    "seeds",
+    "data",
+    "weights",
+    "scale",
+    "verdict",
+    "note",
+)
+LARGER_IS_BETTER = ("stability", "md_steps_per_s_V100")
+TARGETS = ("diffusivity",)
+NOT_COMPARABLE = "not comparable (generated data)"
+MISSING = "missing"
+_QUANTITIES = {
+    "energy_mae": "Energy MAE",
+    "energy_rmse": "Energy RMSE",
+    "forces_mae": "Forces MAE",
+    "forces_rmse": "Forces RMSE",
+    "diffusivity": "Diffusivity",
+    "diffusivity_mae": "Diffusivity MAE",
+    "stability": "Stability",
+    "md_steps_per_s_V100": "MD speed, V100",
+}
+# Colour-blind-safe backgrounds; the sign and the word say the same.
+_LOOKS = {
+    "reproduced": ("✓", "#cfe6f5"),
+    "better": ("▲", "#c8ead9"),
+    "worse": ("▼", "#fbdcb5"),
+    "differs": ("≠", "#fbdcb5"),
+    NOT_COMPARABLE: ("∼", "#eeeeee"),
+    MISSING: ("–", "#ffffff"),
+}
+_RULE = (
+    "Verdict: reproduced within two standard deviations of the paper, or within 10 % where it "
+    "prints none; a standard deviation printed as zero counts as half a unit of the last printed "
+    "digit; values that round to the printed one are reproduced. Otherwise better or worse, or "
+    "differs for a property with a target value. AIMD values are references and not listed."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of the paper and our answer to it with one kind of weights."""
+
+    number: PaperNumber
+    answer: Answer
+    kind: str
+
+    @property
+    def verdict(self) -> str:
+        """The kind of verdict, and for a missing number why."""
+        return f"missing because: {self.answer.missing}" if self.kind == MISSING else self.kind
+
+
+def tolerance(number: PaperNumber) -> float:
+    """How far a reproduced value may be from the printed one (unit of the number)."""
+    if number.std is None:
+        return max(0.1 * abs(number.value), number.rounding)
+    return max(2 * (number.std or number.rounding), number.rounding)
+
+
+def judge(number: PaperNumber, answer: Answer) -> str:
+    """A key of the legend: reproduced, better, worse, differs, missing or not comparable."""
+    if answer.value is None:
+        return MISSING
+    if is_generated(answer.data):
+        return NOT_COMPARABLE
+    difference = answer.value - number.value
+    # The margin is for values that are equal but for binary rounding.
+    if abs(difference) <= tolerance(number) * (1 + 1e-9):
+        return "reproduced"
+    if number.metric in TARGETS:
+        return "differs"
+    return "better" if (difference > 0) == (number.metric in LARGER_IS_BETTER) else "worse"
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """All CAMP numbers of the paper, in its order."""
+
+    rows: tuple[Row, ...]
+    scale: str
+
+    def summary(self) -> str:
+        """One line of counts."""
+        counts = Counter(row.kind for row in self.rows)
+        numbers = len({row.number.id for row in self.rows})
+        parts = [f"{counts[kind]} {kind}" for kind in _LOOKS if counts[kind]]
+        rows = f" in {len(self.rows)} rows" if len(self.rows) > numbers else ""
+        return f"{numbers} numbers{rows} at scale {self.scale}: {', '.join(parts)}."
+
+    def to_csv(self) -> str:
+        """One row for each number and kind of weights, see CSV_COLUMNS."""
+        return rows_to_csv(CSV_COLUMNS, [_csv_row(row, self.scale) for row in self.rows])
+
+    def to_html(self) -> str:
+        headings = (
+            "Where",
+            "Task",
+            "Training size",
+            "Quantity",
+            "Paper (reported)",
+            "This work",
+            "Seeds",
+            "Data",
+            "Weights",
+            "Verdict",
+            "Number",
+        )
+        body = [
+            paragraph(self.summary()),
+            paragraph(_RULE),
+            *([paragraph(GENERATED_REMARK)] if self._has_generated else []),
+            "<table><thead><tr>",
+            *(f"<th>{escape(heading)}</th>" for heading in headings),
+            "</tr></thead><tbody>",
+            *(_html_row(row) for row in self.rows),
+            "</tbody></table>",
+        ]
+        return page(f"Scoreboard, scale {self.scale}", "\n".join(body))
+
+    @property
+    def _has_generated(self) -> bool:
+        return any(is_generated(row.answer.data) for row in self.rows)
+
+
+def make_scoreboard(
+    numbers: Sequence[PaperNumber], tasks: Mapping[str, str], results: Results
+) -> Scoreboard:
+    """Compare every CAMP number of the paper with ours.
+
+    :param numbers: all numbers of the paper; those of other models are left out.
+    :param tasks: {id: task}.
+    """
+    rows = [
+        Row(number, answer, judge(number, answer))
+        for number in numbers
+        if number.model == "CAMP"
+        for answer in answers(number, tasks, results)
+    ]
+    return Scoreboard(tuple(rows), results.scale)
+
+
+def _csv_row(row: Row, scale: str) -> dict[str, object]:
+    number, answer = row.number, row.answer
+    return {
+        "id": number.id,
+        "where": number.where,
+        "task": number.task,
+        "train_size": number.train_size,
+        "metric": number.metric,
+        "unit": number.unit,
+        "paper": number.value,
+        "paper_std": number.std,
+        "ours": answer.value,
+        "ours_std": answer.std,
+        "seeds": answer.seeds,
+        "data": answer.data,
+        "weights": answer.weights,
+        "scale": scale,
+        "verdict": row.verdict,
+        "note": answer.note,
+    }
+
+
+def _html_row(row: Row) -> str:
+    number, answer = row.number, row.answer
+    ours = "" if answer.value is None else significant(answer.value, answer.std)
+    sign, colour = _LOOKS[row.kind]
+    texts = (
+        number.where,
+        number.task.replace("(A)", "(Å)"),
+        "" if number.train_size is None else str(number.train_size),
+        f"{_QUANTITIES[number.metric]} ({number.shown_unit})",
+        number.shown,
+        ours,
+        seeds_text(answer) if answer.value is not None else "",
+        answer.data,
+        answer.weights,
+    )
+    note = f"<small>{escape(answer.note)}</small>" if answer.note else ""
+    kind = ' class="missing"' if row.kind == MISSING else ""
+    return (
+        "<tr>"
+        + "".join(f"<td>{escape(text)}</td>" for text in texts)
+        + f'<td{kind} style="background:{colour}">{sign} {escape(row.verdict)}{note}</td>'
+        + f"<td><code>{escape(number.id)}</code></td></tr>"
+    )

@@ -1,0 +1,100 @@
+"""What all figures share: colours, provenance, files. No state of matplotlib is touched."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from camp.files import atomic_path
+from camp.report.results import TaskResult
+
+# The palette 'colorblind' of seaborn, whose import would pull in the global state of pyplot.
+COLOURS = (
+    "#0173b2",
+    "#de8f05",
+    "#029e73",
+    "#d55e00",
+    "#cc78bc",
+    "#ca9161",
+    "#fbafe4",
+    "#949494",
+    "#ece133",
+    "#56b4e9",
+)
+DENSITY = "cividis"
+_DPI = 200
+
+
+def make_figure(
+    title: str,
+    provenance: str,
+    *,
+    columns: int = 2,
+    rows: int = 1,
+    size: tuple[float, float] = (9.0, 4.4),
+) -> tuple[Figure, np.ndarray]:
+    """A figure with a title, panels (rows, columns) and a line of provenance at its foot."""
+    figure = Figure(figsize=size, layout="constrained")
+    lines = textwrap.wrap(provenance, int(15 * size[0]))
+    foot = (0.12 + 0.15 * len(lines)) / size[1]
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, foot, 1, 1 - foot), w_pad=0.08, h_pad=0.08)  # type: ignore[call-arg]
+    figure.suptitle(title, fontsize=11)
+    figure.text(0.01, 0.06 / size[1], "\n".join(lines), fontsize=7.5, color="#444444", va="bottom")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for panel in panels.flat:
+        panel.tick_params(direction="in", which="both", top=True, right=True)
+    return figure, panels
+
+
+def plain_logarithmic(axis: Axis) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5 times the powers of ten."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(FuncFormatter(_two_or_five))
+
+
+def _two_or_five(value: float, _: int) -> str:
+    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
+
+
+def provenance_text(groups: Sequence[TaskResult], scale: str) -> str:
+    """Where the numbers of a figure are from: data, weights, scale, seeds."""
+    parts = []
+    for group in groups:
+        part = f"data: {group.data}; weights: {group.weights}; {group.seeds_label}"
+        if part not in parts:
+            parts.append(part)
+    return f"This work, scale {scale} — {' | '.join(parts) or 'no evaluation'}"
+
+
+def say_missing(panel: Axes, reason: str) -> None:
+    """Fill a panel that has nothing to show with the reason."""
+    panel.set_axis_off()
+    text = "\n".join(textwrap.wrap(f"missing: {reason}", 40))
+    panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", color="#444444")
+
+
+def missing_figure(title: str, scale: str, reason: str) -> Figure:
+    """A figure that says why there is none."""
+    figure, panels = make_figure(title, provenance_text([], scale), columns=1, size=(6.0, 2.0))
+    say_missing(panels[0, 0], reason)
+    return figure
+
+
+def save_figure(figure: Figure, out: str | Path) -> None:
+    """Write ``out`` as PNG and, beside it, the same figure as PDF.
+
+    :raises InputError: the folder cannot be written.
+    """
+    out = Path(out)
+    # Without dates the same numbers give the same files.
+    undated = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+    for suffix, metadata in undated.items():
+        with atomic_path(out.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, dpi=_DPI, metadata=metadata)

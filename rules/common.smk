@@ -1,0 +1,246 @@
+"""Settings, and what several rules need: paths of models and data, hashes of code, resources."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+from camp.data.sources import find
+from camp.errors import InputError
+from camp.settings import load_scale
+
+BASE = Path(workflow.basedir)
+TASKS_FILE = BASE / "config" / "tasks.yaml"
+PAPER_NUMBERS = BASE / "config" / "paper-numbers.csv"
+# The same for every scale.
+FETCHED = "cache/public"
+GRAPH_CACHE = "cache/graphs"
+# Which parts of the package the outputs of a stage depend on. The command line holds no science.
+SOURCES = {
+    "data": ["errors.py", "files.py", "data"],
+    "training": ["cartesian", "graph", "models", "potential", "data", "training"],
+    "evaluation": ["cartesian", "graph", "models", "potential", "data", "training/evaluation.py"],
+    "report": ["files.py", "report"],
+    "notebooks": ["cartesian", "graph", "models", "potential", "data", "training", "report"],
+}
+
+# Every rule finds the commands of the environment that runs snakemake.
+shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; ')
+
+
+def load_settings():
+    """The settings; a mistake in them ends snakemake with one line instead of a traceback."""
+    # Not 'configfile:': that would merge the default scale into any other.
+    given = workflow.config_settings
+    files = list(given.configfiles) or [BASE / "config" / "quick.yaml"]
+    shown = [f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f for f in files]
+    try:
+        return load_scale(shown, given.config, tasks_file=TASKS_FILE)
+    except InputError as error:
+        print(f"snakemake: error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+SCALE = load_settings()
+# For the captions of the report.
+config.update(scale=SCALE.name, data=SCALE.data)
+
+
+def code(stage):
+    """Hash of the sources that a stage depends on: reacts to content, not to dates."""
+    digest = hashlib.sha256()
+    for name in SOURCES[stage]:
+        path = BASE / "camp" / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.relative_to(BASE).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def one_of(names):
+    """A pattern for a wildcard that takes these values only."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def resource(name):
+    """The resource of a task, for training and evaluation."""
+    return lambda wildcards: SCALE.tasks[wildcards.task]["resources"][name]
+
+
+# --- what has to be fetched, and whether it could be ----------------------------------------
+# Names in the registry by record: data-<dataset> and weights-<task>.
+TO_FETCH = {f"data-{n}": d["fetch"] for n, d in SCALE.datasets.items() if "fetch" in d}
+TO_FETCH |= {f"weights-{n}": [t["checkpoint"]] for n, t in SCALE.tasks.items() if "checkpoint" in t}
+# Published weights: what cannot be had is left out. A training cannot do without its data.
+ALLOW_MISSING = SCALE.weights == "published"
+
+
+def fetched_files(item):
+    return [f"{FETCHED}/{find(name).file_name}" for name in TO_FETCH.get(item, [])]
+
+
+def records(item):
+    """The record of fetching, for what is fetched at all."""
+    if item not in TO_FETCH:
+        return []
+    if ALLOW_MISSING:
+        return [checkpoints.fetch.get(scale=SCALE.name, item=item).output.record]
+    return [f"results/{SCALE.name}/fetched/{item}.json"]
+
+
+def why_unavailable(task):
+    """The reason why a task cannot be evaluated, or None; known when its files were fetched."""
+    if not ALLOW_MISSING:
+        return None
+    for item in (f"data-{SCALE.tasks[task]['dataset']}", f"weights-{task}"):
+        for record in records(item):
+            content = json.loads(Path(record).read_text(encoding="utf-8"))
+            if "reason" in content:
+                return content["reason"]
+    return None
+
+
+def is_available(task):
+    return why_unavailable(task) is None
+
+
+# --- files of a task ------------------------------------------------------------------------
+
+
+def data_file(task):
+    return f"results/{SCALE.name}/data/{SCALE.tasks[task]['dataset']}.xyz.gz"
+
+
+def split_files(task):
+    """The split of a task; published weights are evaluated on the whole dataset."""
+    return [] if SCALE.weights == "published" else [f"results/{SCALE.name}/splits/{task}.json"]
+
+
+def model_file(task, run):
+    if run == "published":
+        return f"results/{SCALE.name}/published/{task}/model.safetensors"
+    return f"results/{SCALE.name}/training/{task}/{run}/model.safetensors"
+
+
+def metrics_files(task):
+    return [
+        f"results/{SCALE.name}/training/{task}/{run}/metrics.csv"
+        for run in SCALE.runs(task)
+        if run != "published"
+    ]
+
+
+def evaluation_files(task):
+    """The evaluations of a task, or why there are none."""
+    folder = f"results/{SCALE.name}/evaluation/{task}"
+    if not is_available(task):
+        return [f"{folder}/unavailable.json"]
+    return [f"{folder}/{run}.json" for run in SCALE.runs(task)]
+
+
+def all_evaluation_files(wildcards):
+    return [file for task in SCALE.tasks for file in evaluation_files(task)]
+
+
+def prediction_files(task):
+    return [f"results/{SCALE.name}/evaluation/{task}/{run}.npz" for run in SCALE.runs(task)]
+
+
+# --- everything -----------------------------------------------------------------------------
+TABLES = {
+    "table-1": "Table 1",
+    "table-2": "Table 2",
+    "table-3": "Table 3",
+    "table-4": "Table 4",
+    "table-5": "Table 5",
+    "table-s1": "Table S1",
+    "table-s2": "Table S2",
+    "table-s3": "Table S3",
+    "ablation": "SI section 6",
+}
+TASK_FIGURES = {"parity": "Parity", "errors": "Distribution of errors"}
+
+
+def results_of(task):
+    """Input function: evaluations and figures of one task."""
+
+    def files(wildcards):
+        if not is_available(task):
+            return evaluation_files(task)
+        kinds = [*TASK_FIGURES, *(["training"] if metrics_files(task) else [])]
+        figures = [f"results/{SCALE.name}/figures/{kind}-{task}.png" for kind in kinds]
+        return [*evaluation_files(task), *figures]
+
+    return files
+
+
+def executed_notebook(name):
+    """Input function: one notebook, if what it looks at exists."""
+
+    def files(wildcards):
+        available = is_available(SCALE.notebooks[name])
+        return [f"results/{SCALE.name}/notebooks/{name}.html"] if available else []
+
+    return files
+
+
+# --- arguments of commands ------------------------------------------------------------------
+
+
+def convert_arguments(dataset):
+    keys = ("kcal_per_mol", "every", "molecule")
+    given = {key: SCALE.datasets[dataset][key] for key in keys if key in SCALE.datasets[dataset]}
+    return [text for k, v in given.items() for text in (f"--{k.replace('_', '-')}", str(v))]
+
+
+def split_arguments(task):
+    split = SCALE.tasks[task]["split"]
+    arguments = ["--seed", str(split["seed"])]
+    for part in ("train", "validation", "test"):
+        arguments += [f"--{part}", str(split[part])]
+        if source := split.get("sources", {}).get(part):
+            arguments += [f"--{part}-source", source]
+    return arguments
+
+
+def evaluation_arguments(task, run):
+    """The test set, and what an evaluation keeps about where its numbers come from."""
+    settings = SCALE.tasks[task]
+    weights = ["--weights", "published" if run == "published" else "own"]
+    seed = [] if run == "published" else ["--seed", run.removeprefix("seed-")]
+    part = [] if run == "published" else ["--split", *split_files(task), "--part", "test"]
+    arguments = [*part, "--task", task, "--data-label", settings["data"], *weights, *seed]
+    if settings["note"]:
+        arguments += ["--note", settings["note"]]
+    if "energy_unavailable" in settings:
+        arguments += ["--unavailable", f"energy={settings['energy_unavailable']}"]
+    if settings["resources"]["gpu"]:
+        arguments += ["--device", "cuda"]
+    return arguments
+
+
+def notebook_inputs(wildcards):
+    """The files of the first model of the notebook's task."""
+    task = SCALE.notebooks[wildcards.name]
+    run = SCALE.runs(task)[0]
+    files = {
+        "model": model_file(task, run),
+        "data": data_file(task),
+        "evaluation": f"results/{SCALE.name}/evaluation/{task}/{run}.json",
+        "predictions": f"results/{SCALE.name}/evaluation/{task}/{run}.npz",
+    }
+    if splits := split_files(task):
+        files["split"] = splits[0]
+    if metrics := metrics_files(task):
+        files["metrics"] = metrics[0]
+    return files
+
+
+def notebook_environment(wildcards, input):
+    """CAMP_TASK, CAMP_SCALE, CAMP_DATA_LABEL, and a path for every input, such as CAMP_MODEL."""
+    task = SCALE.notebooks[wildcards.name]
+    values = {"TASK": task, "SCALE": SCALE.name, "DATA_LABEL": SCALE.tasks[task]["data"]}
+    values |= {name.upper(): str(Path(path).absolute()) for name, path in input.items()}
+    return [f"CAMP_{name}={value}" for name, value in values.items()]

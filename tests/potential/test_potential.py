@@ -1,0 +1,97 @@
+"""Evaluation through the public interface: units, precision, errors, the ASE calculator."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms, units
+from ase.calculators.fd import calculate_numerical_forces
+from ase.md.verlet import VelocityVerlet
+
+import camp
+from camp.errors import InputError
+from tests.models.test_camp import make_potential
+from tests.physics import random_structure
+
+
+@pytest.fixture
+def potential():
+    return make_potential()
+
+
+def test_energies_are_summed_in_float64(potential):
+    """At −10⁶ eV float32 would have lost everything below 60 meV."""
+    structure = random_structure(potential)
+    exact = potential.evaluate(structure).energies[0]
+    potential.energy_shift -= 1e6
+    single = potential.float().evaluate(structure).energies[0]
+    assert single + 1e6 * len(structure) == pytest.approx(exact, abs=1e-4)
+
+
+def test_atomic_energies_sum_up(potential):
+    result = potential.evaluate(random_structure(potential))
+    assert result.atomic_energies[0].sum() == pytest.approx(result.energies[0])
+
+
+def test_nothing_to_evaluate(potential):
+    result = potential.evaluate([])
+    assert result.energies.shape == (0,)
+    assert result.stresses.shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("structure", "message"),
+    [
+        (Atoms(), "structure 1: the structure has no atoms"),
+        (Atoms("Xe"), "structure 1: the model does not know Xe; it was made for H, C, O"),
+        (Atoms("HH", [[0, 0, 0], [0, 0, 0]]), "structure 1: atoms 0 and 1 coincide"),
+        (Atoms("H", pbc=True), "structure 1: the cell has no volume"),
+    ],
+)
+def test_bad_structures_are_named(potential, structure, message):
+    with pytest.raises(InputError, match=message):
+        potential.evaluate([Atoms("H"), structure])
+
+
+def test_nothing_global_is_changed(potential):
+    before = torch.get_default_dtype(), torch.get_rng_state(), torch.is_grad_enabled()
+    potential.evaluate(random_structure(potential))
+    camp.Calculator(potential, dtype="float64")
+    assert torch.get_default_dtype() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert torch.is_grad_enabled() == before[2]
+
+
+def test_calculator_forces_are_the_gradient(potential):
+    atoms = random_structure(potential)
+    atoms.calc = camp.Calculator(potential, dtype="float64")
+    numerical = calculate_numerical_forces(atoms, eps=1e-4, iatoms=[2])
+    np.testing.assert_allclose(atoms.get_forces()[2], numerical[0], rtol=1e-5)
+    assert atoms.get_stress().shape == (6,)
+    assert atoms.get_potential_energies().sum() == pytest.approx(atoms.get_potential_energy())
+
+
+def test_calculator_leaves_the_potential_alone(potential):
+    camp.Calculator(potential, dtype="float32")
+    assert potential.dtype == torch.float64
+
+
+def test_calculator_refuses_other_precisions(potential):
+    with pytest.raises(ValueError, match="float16"):
+        camp.Calculator(potential, dtype="float16")
+
+
+def test_dynamics_conserve_energy(potential):
+    """The error of velocity Verlet, and nothing else: a quarter when the step is halved."""
+    drifts = []
+    for step in (0.5, 0.25):
+        atoms = random_structure(potential, periodic=False)
+        atoms.calc = camp.Calculator(potential, dtype="float64")
+        rng = np.random.default_rng(1)
+        atoms.set_momenta(rng.normal(scale=0.05, size=(len(atoms), 3)))
+        dynamics = VelocityVerlet(atoms, step * units.fs)
+        totals = []
+        for _ in range(round(10 / step)):
+            dynamics.run(1)
+            totals.append(atoms.get_total_energy())
+        drifts.append(np.ptp(totals))
+    assert drifts[1] / drifts[0] == pytest.approx(0.25, rel=0.3)

@@ -1,0 +1,84 @@
+"""Saved models come back as they were; files that are not models are refused."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+import camp
+from camp.errors import InputError
+from camp.potential.saving import FORMAT, read_header, save
+from tests.models.test_camp import make_potential
+from tests.physics import random_structure
+
+
+@pytest.fixture
+def potential():
+    return make_potential()
+
+
+@pytest.fixture
+def saved(potential, tmp_path):
+    save(potential, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def test_round_trip_is_exact(potential, saved):
+    structure = random_structure(potential)
+    before, after = potential.evaluate(structure), camp.load(saved).evaluate(structure)
+    assert after.energies[0] == before.energies[0]
+    np.testing.assert_array_equal(after.forces[0], before.forces[0])
+
+
+def test_header_tells_what_the_model_is(potential, saved):
+    header = read_header(saved)
+    assert header["species"] == [1, 6, 8]
+    assert header["cutoff"] == 4.0
+    assert header["units"] == {"energy": "eV", "length": "Å"}
+    assert header["energy_shift"] == [-1.0, -2.0, -3.0]
+    assert header["hyperparameters"]["max_rank"] == 3
+
+
+def test_shift_and_scale_stay_float64(saved):
+    potential = camp.load(saved).float()
+    assert str(potential.energy_shift.dtype) == "torch.float64"
+    assert str(potential.dtype) == "torch.float32"
+
+
+def rewritten(path, change):
+    header = read_header(path)
+    change(header)
+    save_file(load_file(path), path, metadata={FORMAT: json.dumps(header)})
+
+
+def test_newer_format_is_refused(saved):
+    rewritten(saved, lambda header: header.update(format_version=99))
+    with pytest.raises(InputError, match="newer"):
+        camp.load(saved)
+
+
+def test_tensors_must_fit_the_header(saved):
+    rewritten(saved, lambda header: header["hyperparameters"].update(channels=7))
+    with pytest.raises(InputError, match="do not fit"):
+        camp.load(saved)
+
+
+def test_foreign_files_are_refused(saved, tmp_path):
+    (tmp_path / "cut.safetensors").write_bytes(saved.read_bytes()[:100])
+    save_file(load_file(saved), tmp_path / "foreign.safetensors")
+    for name in ("cut", "foreign", "absent"):
+        with pytest.raises(InputError, match=name):
+            camp.load(tmp_path / f"{name}.safetensors")
+
+
+def test_a_failed_save_leaves_the_old_file(potential, saved, monkeypatch):
+    def full_disk(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    before = saved.read_bytes()
+    monkeypatch.setattr("camp.potential.saving.save_file", full_disk)
+    with pytest.raises(InputError, match="No space left"):
+        save(potential, saved)
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == ["model.safetensors"]

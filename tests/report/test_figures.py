@@ -1,0 +1,218 @@
+"""Figures: valid files, provenance, the fitted slope, and what stands where data are missing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from camp.cli import main
+from camp.errors import InputError
+from camp.report.figures import draw_figure
+from camp.report.learning_curve import power_law
+from camp.report.style import COLOURS
+
+from .conftest import NUMBERS, write_evaluation, write_predictions
+
+
+def texts(figure: Figure) -> str:
+    """All texts of a figure: titles, labels, legends, provenance."""
+    panels = figure.axes
+    found = [text.get_text() for text in figure.texts]
+    for panel in panels:
+        found += [panel.get_xlabel(), panel.get_ylabel(), *(t.get_text() for t in panel.texts)]
+        legend = panel.get_legend()
+        if legend:
+            found += [text.get_text() for text in legend.get_texts()]
+    return "\n".join(found).replace("\n", " ")
+
+
+def write_metrics(folder: Path, seed: int, epochs: int = 4) -> Path:
+    path = folder / f"seed-{seed}" / "metrics.csv"
+    path.parent.mkdir(parents=True)
+    lines = ["epoch,step,train_loss,validation_energy_mae,validation_forces_mae"]
+    lines += [f"{k},{5 * (k + 1)},1.0,{0.002 / (k + 1)},{0.2 / (k + 1)}" for k in range(epochs)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def lips(tmp_path) -> Path:
+    """Evaluations whose errors are 5 meV/atom · n^−0.5 and 250 meV/Å · n^−0.25."""
+    folder = tmp_path / "evaluation"
+    for task, size in (("lips-10", 10), ("lips-100", 100), ("lips-1000", 400)):
+        for seed in (1, 2):
+            write_evaluation(
+                folder,
+                task,
+                seed,
+                energy=0.005 * size**-0.5,
+                forces=0.25 * size**-0.25,
+                data="generated (GFN-xTB)",
+                train_size=size,
+            )
+    return folder
+
+
+def test_exact_power_law_is_recovered():
+    sizes = np.array([10.0, 100.0, 1000.0, 2500.0])
+    prefactor, exponent = power_law(sizes, 7.0 * sizes**-0.62)
+    assert prefactor == pytest.approx(7.0)
+    assert exponent == pytest.approx(-0.62)
+
+
+def test_palette_is_the_colour_blind_one():
+    seaborn = pytest.importorskip("seaborn")
+    assert list(COLOURS) == list(seaborn.color_palette("colorblind").as_hex())
+
+
+def test_learning_curve(lips, tasks_file):
+    figure = draw_figure(
+        "figure-2", scale="quick", evaluations=[lips], tasks=tasks_file, paper=NUMBERS
+    )
+    assert len(figure.axes) == 2
+    said = texts(figure)
+    assert "this work, own weights, slope −0.50" in said
+    assert "this work, own weights, slope −0.25" in said
+    assert "paper (reported)" in said
+    assert "Energy MAE (meV/atom)" in said and "Forces MAE (meV/Å)" in said
+    assert "data: generated (GFN-xTB); weights: own; seeds 1, 2" in said
+    assert "scale quick" in said
+    assert "not comparable" in said
+    energies, forces = figure.axes
+    for panel in (energies, forces):
+        assert panel.get_xscale() == panel.get_yscale() == "log"
+    # Table 1: 10 → 1.63, 2500 → 0.08
+    reported = energies.containers[0].lines[0]
+    assert list(reported.get_xdata()) == [10, 100, 1000, 2500]
+    assert list(reported.get_ydata()) == [1.63, 0.44, 0.12, 0.08]
+    assert reported.get_markerfacecolor() == "none"
+    ours = energies.containers[1].lines[0]
+    assert list(ours.get_xdata()) == [10, 100, 400]
+    assert ours.get_ydata() == pytest.approx([5 / 10**0.5, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("sizes", [[], ["lips-10"]])
+def test_learning_curve_with_too_few_sizes_has_no_slope(tmp_path, tasks_file, sizes):
+    files = [write_evaluation(tmp_path, task, 1) for task in sizes]
+    figure = draw_figure(
+        "figure-2", scale="quick", evaluations=files, tasks=tasks_file, paper=NUMBERS
+    )
+    said = texts(figure)
+    assert "paper (reported), slope" in said
+    assert "weights, slope" not in said
+    assert ("own weights" in said) == bool(sizes)
+
+
+def test_training_curves(tmp_path):
+    metrics = [write_metrics(tmp_path, seed) for seed in (1, 2)]
+    figure = draw_figure(
+        "training-lips-10", scale="quick", metrics=metrics, data="generated (GFN-xTB)"
+    )
+    said = texts(figure)
+    assert "Training of lips-10" in figure.get_suptitle()
+    assert "seed 1" in said and "seed 2" in said
+    assert "data: generated (GFN-xTB); weights: own; seeds 1, 2" in said
+    lines = figure.axes[1].get_lines()
+    assert list(lines[0].get_xdata()) == [5, 10, 15, 20]
+    assert lines[0].get_ydata() == pytest.approx([200, 100, 200 / 3, 50])
+
+
+@pytest.mark.parametrize("frames", [40, 1200])
+def test_parity_and_errors(tmp_path, frames):
+    files = [write_evaluation(tmp_path, "lips-10", seed) for seed in (1, 2)]
+    for seed, file in enumerate(files):
+        write_predictions(file, frames, seed)
+    figure = draw_figure("parity-lips-10", scale="quick", evaluations=files)
+    said = texts(figure)
+    # energy 1 meV/atom and forces 50 meV/Å for both seeds
+    assert "MAE 1.00 (0.00) meV/atom" in said
+    assert "MAE 50.0 (0.0) meV/Å" in said
+    assert "Reference force (eV/Å)" in said
+    assert "data: real (subset); weights: own; seeds 1, 2" in said
+    figure = draw_figure("errors-lips-10", scale="quick", evaluations=files)
+    said = texts(figure)
+    assert "Li, MAE" in said and "P, MAE" in said
+    assert "Energy error (meV/atom)" in said
+    counts = sum(patch.get_height() for patch in figure.axes[0].patches)
+    assert counts == 2 * frames
+
+
+def test_errors_by_species_by_hand(tmp_path):
+    file = write_evaluation(tmp_path, "water", 1)
+    np.savez(
+        file.with_suffix(".npz"),
+        energies=[-1.0],
+        reference_energies=[-1.0],
+        atoms=[2],
+        forces=[[0.010, -0.010, 0.010], [0.0, 0.0, 0.060]],
+        reference_forces=np.zeros((2, 3)),
+        numbers=[8, 1],
+    )
+    said = texts(draw_figure("errors-water", scale="quick", evaluations=[file]))
+    assert "O, MAE 10 meV/Å" in said
+    assert "H, MAE 20 meV/Å" in said
+
+
+@pytest.mark.parametrize("kind", ["parity", "errors"])
+def test_energies_that_may_not_be_reported_are_not_drawn(tmp_path, kind):
+    reason = {"energy": "energies of this set are interpolated"}
+    file = write_evaluation(tmp_path, "md17-ethanol", 1, energy=None, unavailable=reason)
+    write_predictions(file)
+    figure = draw_figure(f"{kind}-md17-ethanol", scale="quick", evaluations=[file])
+    assert "missing: energies of this set are interpolated" in texts(figure)
+    assert not figure.axes[0].lines and not figure.axes[0].patches
+
+
+@pytest.mark.parametrize("kind", ["parity", "errors"])
+def test_model_that_could_not_be_had(tmp_path, kind):
+    reason = {"energy": "file not available: weights", "forces": "file not available: weights"}
+    file = write_evaluation(tmp_path, "water", 1, energy=None, forces=None, unavailable=reason)
+    figure = draw_figure(f"{kind}-water", scale="quick", evaluations=[file])
+    assert texts(figure).count("missing: file not available: weights") == 2
+
+
+def test_unavailable_task_gives_a_figure_with_the_reason(tmp_path):
+    path = tmp_path / "unavailable.json"
+    path.write_text(json.dumps({"task": "water", "reason": "file not available: test set"}))
+    figure = draw_figure("parity-water", scale="quick", evaluations=[path])
+    assert "missing: file not available: test set" in texts(figure)
+
+
+def test_files_are_png_and_pdf_and_repeatable(tmp_path, lips, tasks_file):
+    arguments = ["figure", "figure-2", "--evaluations", str(lips), "--tasks", str(tasks_file)]
+    arguments += ["--paper", str(NUMBERS), "--scale", "quick", "--out"]
+    for folder in ("a", "b"):
+        assert main([*arguments, str(tmp_path / folder / "figure-2.png")]) == 0
+    png, pdf = (tmp_path / "a" / f"figure-2.{suffix}" for suffix in ("png", "pdf"))
+    assert png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert pdf.read_bytes().startswith(b"%PDF-") and b"%%EOF" in pdf.read_bytes()[-16:]
+    # 200 dots per inch; the size stands in bytes 16 to 24 of a PNG
+    width, height = np.frombuffer(png.read_bytes()[16:24], ">u4")
+    assert (width, height) == (1800, 880)
+    assert sorted(path.name for path in png.parent.iterdir()) == ["figure-2.pdf", "figure-2.png"]
+    for path in (png, pdf):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_refusals(tmp_path, tasks_file, lips):
+    with pytest.raises(InputError, match="no figure 'figure-9'"):
+        draw_figure("figure-9", scale="quick")
+    with pytest.raises(InputError, match="figure-2 needs --tasks and --paper"):
+        draw_figure("figure-2", scale="quick")
+    with pytest.raises(InputError, match="training-water needs --metrics and --data"):
+        draw_figure("training-water", scale="quick")
+    with pytest.raises(InputError, match=r"parity-water needs evaluations of water .*none"):
+        draw_figure("parity-water", scale="quick", evaluations=[lips])
+    with pytest.raises(InputError, match=r"seed-1\.npz: no such file"):
+        draw_figure("parity-lips-10", scale="quick", evaluations=[lips])
+    (lips / "lips-10" / "seed-1.npz").write_text("not numpy")
+    with pytest.raises(InputError, match=r"seed-1\.npz: not the arrays of an evaluation"):
+        draw_figure("parity-lips-10", scale="quick", evaluations=[lips])
+    empty = write_metrics(tmp_path, 1, epochs=0)
+    with pytest.raises(InputError, match="no epoch was finished"):
+        draw_figure("training-water", scale="quick", metrics=[empty], data="real")
+    empty.write_text("epoch,loss\n1,2\n")
+    with pytest.raises(InputError, match="not the metrics of a training"):
+        draw_figure("training-water", scale="quick", metrics=[empty], data="real")

@@ -1,0 +1,289 @@
+"""Settings: merged as documented, and every mistake is one line that names the file and the key."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from camp.errors import InputError
+from camp.settings import load_scale, load_training, merge, read_yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TASKS = REPOSITORY / "config" / "tasks.yaml"
+
+SMALL = """
+scale: small
+data: generated (GFN-xTB)
+weights: own
+seeds: [1, 2]
+datasets:
+  ethanol: {generate: "molecule:ethanol", frames: 30, seed: 1}
+tasks:
+  md17-ethanol:
+    dataset: ethanol
+    split: {train: 10, validation: 5, test: rest}
+    model: {channels: 4, max_rank: 1}
+    training: {max_steps: 7}
+"""
+PUBLISHED = """
+scale: checked
+data: real
+weights: published
+datasets:
+  water: {fetch: [dataset/water/test_water.json]}
+tasks:
+  water: {dataset: water, checkpoint: models/water/checkpoint.ckpt}
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads the settings in a text, changed by other settings laid over it."""
+
+    def load(text=SMALL, change=None, overrides=None, name="small.yaml"):
+        path = tmp_path / name
+        content = merge(yaml.safe_load(text), change or {})
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return load_scale([path], overrides or {}, tasks_file=TASKS)
+
+    return load
+
+
+def test_task_is_completed_from_the_paper_and_the_scale(load):
+    task = load().tasks["md17-ethanol"]
+    assert task["model"]["channels"] == 4  # of the scale
+    assert task["model"]["cutoff"] == 6.0  # of the paper
+    assert task["training"]["max_steps"] == 7
+    assert task["training"]["scheduler_patience"] == 200
+    assert task["seeds"] == [1, 2]
+    assert task["data"] == "generated (GFN-xTB)"
+    assert task["resources"]["threads"] == 1
+
+
+def test_runs_are_named_by_seed_or_published(load):
+    assert load().runs("md17-ethanol") == ["seed-1", "seed-2"]
+    assert load(PUBLISHED).runs("water") == ["published"]
+
+
+def test_seeds_of_a_task_win(load):
+    scale = load(change={"tasks": {"md17-ethanol": {"seeds": [7]}}})
+    assert scale.runs("md17-ethanol") == ["seed-7"]
+
+
+def test_labels_of_a_dataset_win(load):
+    scale = load(change={"datasets": {"ethanol": {"data": "generated twice", "note": "so"}}})
+    settings = scale.training_settings("md17-ethanol", data="d.xyz", split="s.json")
+    assert settings["labels"] == {"scale": "small", "data": "generated twice", "note": "so"}
+
+
+def test_command_line_wins_over_files(load, tmp_path):
+    scale = load(overrides={"seeds": [9], "mirror": str(tmp_path)})
+    assert scale.runs("md17-ethanol") == ["seed-9"]
+    assert scale.mirror == str(tmp_path)
+
+
+def test_later_files_win(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(SMALL, encoding="utf-8")
+    second.write_text("seeds: [5]\n", encoding="utf-8")
+    scale = load_scale([first, second], {}, tasks_file=TASKS)
+    assert scale.runs("md17-ethanol") == ["seed-5"]
+
+
+def test_what_the_workflow_writes_is_what_training_reads(load, tmp_path):
+    written = load().training_settings("md17-ethanol", data="d.xyz.gz", split="s.json")
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    assert load_training(path) == written
+
+
+def _task(**change):
+    return {"tasks": {"md17-ethanol": change}}
+
+
+MISTAKES = {
+    "unknown key": ({"mirrors": "x"}, "mirrors is not a known key; did you mean 'mirror'?"),
+    "misspelt hyperparameter": (
+        _task(model={"max_rnk": 2}),
+        "tasks.md17-ethanol.model.max_rnk is not a known key; did you mean 'max_rank'?",
+    ),
+    "rank too high": (
+        _task(model={"max_rank": 7}),
+        "tasks.md17-ethanol.model.max_rank is 7; it must be a whole number from 0 to 4",
+    ),
+    "negative cutoff": (
+        _task(model={"cutoff": -5.0}),
+        "tasks.md17-ethanol.model.cutoff is -5.0; it must be a number above 0 and at most 20",
+    ),
+    "cutoff not a number": (_task(model={"cutoff": float("nan")}), "model.cutoff is nan; it must"),
+    "whole number as float": (_task(model={"channels": 16.0}), "model.channels is 16.0; it must"),
+    "truth as number": (_task(training={"batch_size": True}), "batch_size is True; it must be"),
+    "number as text": (
+        _task(training={"learning_rate": "1e-3"}),
+        "learning_rate is '1e-3'; it must be a number above 0 and at most 1 "
+        "(YAML reads this as text: write 0.001)",
+    ),
+    "other architecture": (
+        _task(model={"architecture": "cmap"}),
+        "architecture is 'cmap'; it must be one of camp",
+    ),
+    "weights": ({"weights": "mine"}, "weights is 'mine'; it must be one of own, published"),
+    "seed twice": ({"seeds": [1, 2, 1]}, "seeds holds 1 more than once"),
+    "no seeds": ({"seeds": []}, "seeds is []; it must be a list of at least 1"),
+    "seed alone": ({"seeds": 3}, "seeds is 3; it must be a list"),
+    "negative seed": ({"seeds": [1, -2]}, "seeds[1] is -2; it must be a whole number of at least"),
+    "too few frames": (
+        _task(split={"train": 20, "validation": 8, "test": 3}),
+        "tasks.md17-ethanol.split asks for 20 train + 8 validation + 3 test, but the dataset "
+        "'ethanol' has 30 frames",
+    ),
+    "nothing left to test": (
+        _task(split={"train": 25, "validation": 5}),
+        "tasks.md17-ethanol.split asks for 25 train + 5 validation + rest test",
+    ),
+    "unknown task": (
+        {"tasks": {"md17-etanol": {"dataset": "ethanol"}}},
+        "tasks.md17-etanol is not a task of",
+    ),
+    "unknown dataset": (
+        _task(dataset="ethanool"),
+        "tasks.md17-ethanol.dataset is 'ethanool', no dataset; did you mean 'ethanol'?",
+    ),
+    "no frames": (
+        {"datasets": {"b": {"generate": "water"}}},
+        "datasets.b.frames is missing; say how many frames",
+    ),
+    "nothing to make data from": (
+        {"datasets": {"b": {"data": "real"}}},
+        "datasets.b needs one of 'generate', 'fetch' and 'files'",
+    ),
+    "two origins": (
+        {"datasets": {"ethanol": {"fetch": ["MD17 ethanol"]}}},
+        "datasets.ethanol.fetch does not go together with 'generate'",
+    ),
+    "unknown public file": (
+        {"datasets": {"b": {"fetch": ["MD17 etanol"]}}},
+        "fetch[0] is 'MD17 etanol', no name in the registry; did you mean 'MD17 ethanol'?",
+    ),
+    "files without a folder": (
+        {"datasets": {"b": {"files": ["b.xyz"]}}},
+        "files[0] is 'b.xyz', but it is not known where that lies; set data_folder",
+    ),
+    "missing mirror": ({"mirror": "/no/such/folder"}, "mirror is '/no/such/folder', which is not"),
+    "unknown source": (
+        _task(split={"sources": {"test": "b.xyz"}}),
+        "split.sources.test is 'b.xyz', no file of its dataset",
+    ),
+    "weights of nobody": (
+        _task(checkpoint="models/water/checkpoint.ckpt"),
+        "tasks.md17-ethanol.checkpoint goes with 'weights: published' only",
+    ),
+    "nothing to learn": (
+        _task(training={"energy_weight": 0, "forces_weight": 0}),
+        "training.energy_weight and forces_weight are both 0",
+    ),
+    "notebook of no task": (
+        {"notebooks": {"model": "water"}},
+        "notebooks.model is 'water', no task",
+    ),
+    "name with a slash": (
+        {"datasets": {"a/b": {"generate": "water", "frames": 3}}},
+        "datasets.a/b is not a possible name",
+    ),
+}
+
+
+@pytest.mark.parametrize("change, message", MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_one_line_with_file_and_key(load, tmp_path, change, message):
+    with pytest.raises(InputError) as error:
+        load(change=change)
+    text = str(error.value)
+    assert text.startswith(f"{tmp_path / 'small.yaml'}: ")
+    assert message in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("key", ["scale", "data", "weights", "datasets", "tasks", "seeds"])
+def test_missing_key_is_named(tmp_path, key):
+    content = yaml.safe_load(SMALL)
+    del content[key]
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match=rf"small\.yaml: .*{key}"):
+        load_scale([path], {}, tasks_file=TASKS)
+
+
+def test_mistake_on_the_command_line_names_it(load):
+    with pytest.raises(InputError, match=r"^--config: seeds\[0\] is 'x'; it must be"):
+        load(overrides={"seeds": ["x"]})
+
+
+def test_mistake_in_the_second_file_names_it(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(SMALL, encoding="utf-8")
+    second.write_text("datasets: {ethanol: {frames: 0}}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"second\.yaml: datasets\.ethanol\.frames is 0"):
+        load_scale([first, second], {}, tasks_file=TASKS)
+
+
+def test_published_weights_need_their_name_and_no_training(load):
+    with pytest.raises(InputError, match=r"tasks\.water\.model goes with 'weights: own' only"):
+        load(PUBLISHED, {"tasks": {"water": {"model": {"channels": 3}}}})
+    with pytest.raises(InputError, match=r"tasks\.lips-10\.checkpoint is missing"):
+        load(PUBLISHED, {"tasks": {"lips-10": {"dataset": "water"}}})
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("seeds: [1\nscale: x", r"bad\.yaml, line 2: not valid YAML"),
+        ("scale: a\nscale: b", r"bad\.yaml, line 2: not valid YAML: the key 'scale' is given twi"),
+        ("- a\n- b", r"bad\.yaml: must hold keys with values"),
+        ("", r"bad\.yaml: must hold keys with values"),
+    ],
+)
+def test_broken_yaml_is_one_line(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message) as error:
+        read_yaml(path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file"):
+        read_yaml(tmp_path / "none.yaml")
+
+
+def test_own_training_needs_only_the_structures(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("train: a.xyz\nvalidation: b.xyz\n", encoding="utf-8")
+    settings = load_training(path)
+    assert settings["task"] == "mine"
+    assert settings["model"]["max_rank"] == 3
+    assert settings["training"]["learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["model: {channels: 3}", "data: a.xyz", "train: a.xyz", "data: a\nsplit: b\ntrain: c\n"],
+)
+def test_own_training_without_structures_says_what_to_give(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.yaml: give the structures either as 'data' and"):
+        load_training(path)
+
+
+def test_settings_import_nothing_heavy():
+    """The workflow reads them for each of its jobs."""
+    script = (
+        "import sys, camp.settings, camp.cli, camp.data.sources\n"
+        "print([m for m in ('torch', 'pandas', 'pytorch_lightning') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert done.stdout.strip() == "[]"

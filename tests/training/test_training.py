@@ -1,0 +1,265 @@
+"""Training: loss and average by hand, determinism, exact resume, errors."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+
+import camp
+from camp.data.graphs import GraphDataset, collate
+from camp.errors import InputError
+from camp.potential.derivatives import Derivatives
+from camp.settings import DEFAULT_MODEL, DEFAULT_TRAINING
+from camp.training.average import decay, update_average
+from camp.training.compiled import CompiledLoss
+from camp.training.evaluation import Comparison, evaluation_record
+from camp.training.loss import training_loss
+from camp.training.module import TrainingModule
+from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE, locked, train
+
+SETTINGS = {
+    "model": {
+        **DEFAULT_MODEL,
+        "channels": 4,
+        "max_rank": 2,
+        "layers": 2,
+        "cutoff": 4.0,
+        "radial_hidden": [4],
+        "readout_hidden": [4],
+    },
+    "training": {
+        **DEFAULT_TRAINING,
+        "batch_size": 2,
+        "max_epochs": 6,
+        "patience": 50,
+        "ema_start": 5,
+        "ema_every": 2,
+        "compile": False,
+    },
+}
+
+
+def clusters(count, seed=0):
+    """Small argon clusters labelled by ASE's Lennard-Jones potential."""
+    rng = np.random.default_rng(seed)
+    structures = []
+    for _ in range(count):
+        atoms = Atoms("Ar5", 3.6 * np.eye(5, 3) + rng.normal(scale=0.15, size=(5, 3)))
+        atoms.positions[4] += 2.2
+        atoms.calc = LennardJones(sigma=3.0, epsilon=0.05)
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        structures.append(atoms)
+    return structures
+
+
+def settings(**training):
+    return {**SETTINGS, "training": {**SETTINGS["training"], **training}}
+
+
+def test_loss_of_two_structures_by_hand():
+    """Eqs. 13–14 with w_E = 2 and w_F = 3."""
+    predicted = Derivatives(
+        energies=torch.tensor([1.0, -2.0], dtype=torch.float64),
+        atomic_energies=torch.zeros(3),
+        forces=torch.tensor([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]]),
+        virials=torch.zeros(2, 3, 3),
+    )
+    loss = training_loss(
+        predicted,
+        torch.tensor([0.5, -1.0], dtype=torch.float64),
+        torch.zeros(3, 3),
+        torch.tensor([1, 2]),
+        torch.tensor([0, 1, 1]),
+        energy_weight=2.0,
+        forces_weight=3.0,
+    )
+    energy = (0.5 / 1) ** 2 + (1.0 / 2) ** 2
+    forces = 1.0 / 3 + (4.0 + 9.0) / 6
+    assert loss.item() == pytest.approx(2 * energy + 3 * forces)
+
+
+def test_decay_of_the_average():
+    options = {"largest": 0.999, "start": 1000, "power": 0.6667}
+    assert decay(1000, **options) == 0.0
+    assert decay(1001, **options) == pytest.approx(1 - 2**-0.6667)
+    assert decay(1_000_000, **options) == 0.999
+
+
+def test_average_of_weights():
+    average, model = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    for module, value in ((average, 1.0), (model, 2.0)):
+        for parameter in module.parameters():
+            torch.nn.init.constant_(parameter, value)
+    update_average(average, model, 0.75)
+    assert average.weight.item() == pytest.approx(1.25)
+
+
+def test_traced_step_equals_the_plain_one():
+    """Loss and all gradients, also for a batch of another shape than the traced one.
+
+    What the compiler makes of the trace is compared by benchmarks/training_step.py; it takes
+    minutes.
+    """
+    structures = clusters(4)
+    dataset = GraphDataset(structures, 4.0)
+    potential = camp.Potential(
+        "camp",
+        {"channels": 3, "max_rank": 1, "layers": 2, "radial_hidden": [3], "readout_hidden": [3]},
+        species=[18],
+        cutoff=4.0,
+    ).double()
+    module = TrainingModule(potential, SETTINGS["training"])
+    compiled = CompiledLoss(module._plain_loss, potential, backend="eager")
+    trained = [p for p in potential.parameters() if p.requires_grad]
+    for members in ((0, 1), (1, 2, 3), (3,)):
+        batch = collate([dataset[k] for k in members])
+        plain = module._plain_loss(potential, batch)
+        loss = compiled(batch)
+        assert loss.item() == pytest.approx(plain.item(), rel=1e-12)
+        ours = torch.autograd.grad(loss, trained)
+        for a, b in zip(ours, torch.autograd.grad(plain, trained), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A short training, uninterrupted."""
+    out = tmp_path_factory.mktemp("finished")
+    train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=out)
+    return out
+
+
+def metrics(folder):
+    with (folder / METRICS_FILE).open() as file:
+        return [
+            {key: value for key, value in row.items() if key != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_training_leaves_model_metrics_and_summary(finished):
+    summary = json.loads((finished / SUMMARY_FILE).read_text())
+    assert summary["steps"] == 18
+    assert summary["epochs"] == 6
+    assert [row["epoch"] for row in metrics(finished)] == list("012345")
+    assert not list(finished.glob("*.ckpt"))
+    assert list((finished / "tensorboard").rglob("events.*"))
+
+
+def test_energy_shift_and_scale_come_from_the_training_set(finished):
+    potential = camp.load(finished / MODEL_FILE)
+    structures = clusters(6)
+    shift = np.mean([a.get_potential_energy() / len(a) for a in structures])
+    scale = np.sqrt(np.mean(np.square([a.get_forces() for a in structures])))
+    assert float(potential.energy_shift[0]) == pytest.approx(shift)
+    assert float(potential.energy_scale) == pytest.approx(scale)
+
+
+def test_saved_model_is_the_one_with_the_best_validation_error(finished):
+    potential = camp.load(finished / MODEL_FILE)
+    structures = clusters(3, seed=9)
+    result = potential.evaluate(structures)
+    errors = [
+        f - a.get_forces() for f, a in zip(result.forces, structures, strict=True)
+    ]
+    best = min(float(row["validation_forces_mae"]) for row in metrics(finished))
+    assert np.abs(errors).mean() == pytest.approx(best, rel=1e-4)
+
+
+def test_same_seed_same_training(finished, tmp_path):
+    train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=tmp_path)
+    assert metrics(tmp_path) == metrics(finished)
+    assert (tmp_path / MODEL_FILE).read_bytes() == (finished / MODEL_FILE).read_bytes()
+
+
+def test_other_seed_other_training(finished, tmp_path):
+    train(settings(), clusters(6), clusters(3, seed=9), seed=2, out=tmp_path)
+    assert metrics(tmp_path) != metrics(finished)
+
+
+class Interruption(Exception):
+    pass
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """The same training, stopped in the middle of its fourth epoch."""
+    plain_step = TrainingModule.training_step
+
+    def step(module, batch, index):
+        if module.current_epoch == 3 and index == 1:
+            raise Interruption
+        return plain_step(module, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", step)
+        with pytest.raises(Interruption):
+            train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=tmp_path)
+    assert not (tmp_path / MODEL_FILE).exists()
+    return tmp_path
+
+
+def test_resumed_training_equals_the_uninterrupted_one(interrupted, finished):
+    train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=interrupted, resume=True)
+    assert metrics(interrupted) == metrics(finished)
+    ours, theirs = (camp.load(f / MODEL_FILE).state_dict() for f in (interrupted, finished))
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_interrupted_training_is_not_overwritten(interrupted):
+    with pytest.raises(InputError, match="--resume"):
+        train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=interrupted)
+
+
+def test_checkpoint_of_other_settings_is_set_aside(interrupted):
+    train(
+        settings(learning_rate=0.005),
+        clusters(6),
+        clusters(3, seed=9),
+        seed=1,
+        out=interrupted,
+        resume=True,
+    )
+    assert (interrupted / "superseded-1" / "last.ckpt").exists()
+    assert len(metrics(interrupted)) == 6
+
+
+def test_folder_in_use_is_refused(tmp_path):
+    with locked(tmp_path), pytest.raises(InputError, match="in use"), locked(tmp_path):
+        pass
+
+
+def test_unknown_species_in_validation_is_refused(tmp_path):
+    validation = clusters(1)
+    validation[0].numbers[0] = 36
+    with pytest.raises(InputError, match=r"\[36\]"):
+        train(settings(), clusters(2), validation, seed=1, out=tmp_path)
+
+
+def test_metrics_by_hand():
+    comparison = Comparison(
+        atoms=np.array([2, 1]),
+        numbers=np.array([1, 1, 1]),
+        energies=np.array([1.0, 2.0]),
+        reference_energies=np.array([0.0, 4.0]),
+        forces=np.array([[1.0, 0, 0], [0, -2.0, 0], [0, 0, 0]]),
+        reference_forces=np.zeros((3, 3)),
+    )
+    found = comparison.metrics()
+    assert found["energy_mae"] == pytest.approx(1.5)
+    assert found["energy_rmse"] == pytest.approx(math.sqrt(2.5))
+    assert found["energy_mae_per_atom"] == pytest.approx(1.25)
+    assert found["forces_mae"] == pytest.approx(3 / 9)
+    assert found["forces_rmse"] == pytest.approx(math.sqrt(5 / 9))
+    record = evaluation_record(comparison, unavailable={"energy": "why"}, task="t")
+    assert record["metrics"]["energy_mae"] is None
+    assert record["metrics"]["forces_mae"] == pytest.approx(3 / 9)
+    assert record["frames"] == 2
