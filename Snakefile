@@ -30,6 +30,7 @@ localrules:
 rule all:
     default_target: True
     input:
+        expand("results/{scale}/fetched/{item}.json", scale=SCALE.name, item=TO_FETCH),
         [results_of(task) for task in SCALE.tasks],
         expand("results/{scale}/tables/{table}.html", scale=SCALE.name, table=TABLES),
         expand("results/{scale}/scoreboard.html", scale=SCALE.name),

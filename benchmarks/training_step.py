@@ -32,7 +32,7 @@ from camp.training.compiled import CompiledLoss
 from camp.training.module import TrainingModule
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.literal_camp import energy_and_forces  # noqa: E402
+from tests.literal_camp import energy_and_forces
 
 CUTOFF = 6.0
 
@@ -71,22 +71,26 @@ def measure(arguments: argparse.Namespace) -> None:
         loss = literal_loss
     elif arguments.variant == "compiled":
         compiled = CompiledLoss(module._plain_loss, potential)
-        loss = lambda _, batch: compiled(batch)  # noqa: E731
+
+        def loss(_: Potential, batch: LabelledBatch) -> torch.Tensor:
+            return compiled(batch)
+
     else:
         loss = module._plain_loss
 
     def step() -> None:
         torch.autograd.grad(loss(potential, batch), trained, materialize_grads=True)
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    before = pages * resource.getpagesize() / 2**20
     step()
     seconds = []
     for _ in range(arguments.repeats):
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"seconds": float(np.median(seconds)), "memory_mib": peak / 1024}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": float(np.median(seconds)), "memory_mib": peak - before}))
 
 
 def make(arguments: argparse.Namespace) -> tuple[Potential, LabelledBatch]:

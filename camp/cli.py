@@ -35,12 +35,13 @@ def add_import(verbs) -> None:
 def run_train(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.data.splits import read_split
-    from camp.process import reuse_freed_memory
+    from camp.process import quiet_lightning, reuse_freed_memory
     from camp.settings import load_training
     from camp.training.train import train
 
     settings = load_training(arguments.config)
     reuse_freed_memory()
+    quiet_lightning()
     if "data" in settings:
         structures = read_structures(settings["data"])
         split = read_split(settings["split"], len(structures))
@@ -56,6 +57,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         out=arguments.out,
         resume=arguments.resume,
         cache=arguments.cache,
+        devices=arguments.devices,
     )
     print(
         f"{summary['steps']} steps in {summary['seconds']:.0f} s, {summary['stop_reason']}: "
@@ -70,6 +72,9 @@ def add_train(verbs) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for model and logs")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
+    parser.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="GPUs that share every step"
+    )
     parser.set_defaults(run=run_train)
 
 

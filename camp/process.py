@@ -2,9 +2,18 @@
 
 import ctypes
 import ctypes.util
+import logging
+import warnings
 
 # Parameters of mallopt(3), from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's advice out of the output; what it has to warn of stays."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (".*isinstance.treespec, LeafSpec.*", "Checkpoint directory .* exists"):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def reuse_freed_memory() -> None:

@@ -371,7 +371,8 @@ def _complaint(error: jsonschema.ValidationError) -> tuple[list[str | int], str]
     hint = ""
     if isinstance(value, str) and "number" in error.schema["expected"]:
         with suppress(ValueError):
-            hint = f" (YAML reads this as text: write {float(value)!r})"
+            number = int(value) if value.isdecimal() else float(value)
+            hint = f" (YAML reads this as text: write {number!r})"
     return keys, f"is {_shown(value)}; it must be {error.schema['expected']}{hint}"
 
 

@@ -17,13 +17,18 @@ PAPER_NUMBERS = BASE / "config" / "paper-numbers.csv"
 # The same for every scale.
 FETCHED = "cache/public"
 GRAPH_CACHE = "cache/graphs"
-# Which parts of the package the outputs of a stage depend on. The command line holds no science.
+# Which parts of the package the outputs of a step depend on. The command line holds no science.
+POTENTIAL = ["cartesian", "graph", "models", "potential"]
 SOURCES = {
-    "data": ["errors.py", "files.py", "data"],
-    "training": ["cartesian", "graph", "models", "potential", "data", "training"],
-    "evaluation": ["cartesian", "graph", "models", "potential", "data", "training/evaluation.py"],
-    "report": ["files.py", "report"],
-    "notebooks": ["cartesian", "graph", "models", "potential", "data", "training", "report"],
+    "generate": ["data/generate", "data/readers.py"],
+    "fetch": ["data/sources.py"],
+    "convert": ["data/readers.py", "data/sources.py", "data/units.py"],
+    "split": ["data/splits.py", "data/readers.py"],
+    "train": [*POTENTIAL, "data/graphs.py", "data/readers.py", "training"],
+    "import": POTENTIAL,
+    "evaluate": [*POTENTIAL, "data/readers.py", "training/evaluation.py"],
+    "report": ["report"],
+    "notebook": [*POTENTIAL, "data/readers.py", "training", "report"],
 }
 
 # Every rule finds the commands of the environment that runs snakemake.
@@ -35,9 +40,12 @@ def load_settings():
     # Not 'configfile:': that would merge the default scale into any other.
     given = workflow.config_settings
     files = list(given.configfiles) or [BASE / "config" / "quick.yaml"]
+    # Snakemake itself would read the numbers in 'seeds=[1,2]' as texts.
+    entries = [entry.partition("=") for entry in given.config_args or []]
+    overrides = {key: yaml.safe_load(value) for key, _, value in entries}
     shown = [f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f for f in files]
     try:
-        return load_scale(shown, given.config, tasks_file=TASKS_FILE)
+        return load_scale(shown, overrides, tasks_file=TASKS_FILE)
     except InputError as error:
         print(f"snakemake: error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -48,10 +56,10 @@ SCALE = load_settings()
 config.update(scale=SCALE.name, data=SCALE.data)
 
 
-def code(stage):
-    """Hash of the sources that a stage depends on: reacts to content, not to dates."""
+def code(step):
+    """Hash of the sources that a step depends on: reacts to content, not to dates."""
     digest = hashlib.sha256()
-    for name in SOURCES[stage]:
+    for name in SOURCES[step]:
         path = BASE / "camp" / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.relative_to(BASE).as_posix().encode())

@@ -20,7 +20,7 @@ rule generate:
         kind=lambda w: SCALE.datasets[w.dataset]["generate"],
         frames=lambda w: SCALE.datasets[w.dataset]["frames"],
         seed=lambda w: SCALE.datasets[w.dataset].get("seed", 0),
-        code=code("data"),
+        code=code("generate"),
     shell:
         "camp generate {params.kind} {output:q} --frames {params.frames} --seed {params.seed}"
         " > {log:q} 2>&1"
@@ -46,7 +46,7 @@ checkpoint fetch:
         folder=FETCHED,
         mirror=["--mirror", SCALE.mirror] if SCALE.mirror else [],
         missing=["--allow-missing"] if ALLOW_MISSING else [],
-        code=code("data"),
+        code=code("fetch"),
     shell:
         "camp fetch {params.names:q} --out {params.folder:q} {params.mirror:q}"
         " {params.missing:q} --record {output.record:q} > {log:q} 2>&1"
@@ -73,7 +73,7 @@ rule convert:
     params:
         fetched=lambda w: fetched_files(f"data-{w.dataset}"),
         options=lambda w: convert_arguments(w.dataset),
-        code=code("data"),
+        code=code("convert"),
     shell:
         "camp convert {input.files:q} {params.fetched:q} {output:q}"
         " {params.options:q} > {log:q} 2>&1"
@@ -96,6 +96,6 @@ rule split:
         runtime=60,
     params:
         sizes=lambda w: split_arguments(w.task),
-        code=code("data"),
+        code=code("split"),
     shell:
         "camp split {input:q} {output:q} {params.sizes:q} > {log:q} 2>&1"

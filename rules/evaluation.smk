@@ -26,7 +26,7 @@ rule evaluate:
         runtime=resource("runtime"),
     params:
         arguments=lambda w: evaluation_arguments(w.task, w.run),
-        code=code("evaluation"),
+        code=code("evaluate"),
     shell:
         "camp evaluate {input.model:q} {input.data:q} --json {output.json:q} --npz {output.npz:q}"
         " --scale {wildcards.scale} {params.arguments:q} > {log:q} 2>&1"

@@ -27,7 +27,7 @@ rule notebook:
         runtime=30,
     params:
         environment=notebook_environment,
-        code=code("notebooks"),
+        code=code("notebook"),
     shell:
         "env {params.environment:q} jupyter nbconvert --execute --to notebook --log-level WARN"
         " --output-dir $(dirname {output.ipynb:q}) --output {wildcards.name}.ipynb"

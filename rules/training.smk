@@ -51,7 +51,7 @@ rule train:
     params:
         folder=subpath(output.model, parent=True),
         cache=GRAPH_CACHE,
-        code=code("training"),
+        code=code("train"),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
         " --cache {params.cache:q} > {log:q} 2>&1"
@@ -74,6 +74,6 @@ rule import_published:
         runtime=10,
     params:
         checkpoint=lambda w: fetched_files(f"weights-{w.task}"),
-        code=code("training"),
+        code=code("import"),
     shell:
         "camp import {params.checkpoint:q} {output:q} > {log:q} 2>&1"

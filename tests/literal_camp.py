@@ -124,8 +124,8 @@ def energy_and_forces(potential, graph):
     positions = graph.positions.to(potential.dtype).requires_grad_(True)
     centre, slot = torch.nonzero(graph.mask, as_tuple=True)
     neighbour = graph.neighbours[centre, slot]
-    vectors = positions[neighbour] - positions[centre] + graph.shifts[centre, slot].to(
-        potential.dtype
+    vectors = (
+        positions[neighbour] - positions[centre] + graph.shifts[centre, slot].to(potential.dtype)
     )
     species = potential.species_index[graph.numbers]
     raw = atomic_energies(

@@ -21,7 +21,10 @@ def random_structure(potential, seed=0, atoms=10, periodic=True, cell=6.0):
     while len(structure) < atoms:
         number = potential.species[len(structure) % len(potential.species)]
         trial = structure + Atoms([number], [rng.uniform(0, 1, 3) @ lattice])
-        if len(trial) == 1 or trial.get_distances(-1, range(len(trial) - 1), mic=periodic).min() > 1.2:
+        if (
+            len(trial) == 1
+            or trial.get_distances(-1, range(len(trial) - 1), mic=periodic).min() > 1.2
+        ):
             structure = trial
     return structure
 
@@ -139,9 +142,7 @@ class PotentialPhysics:
         single, double = potential.evaluate(one), potential.evaluate(one + other)
         np.testing.assert_allclose(double.energies, 2 * single.energies, rtol=1e-9)
         expected = np.concatenate([single.forces[0]] * 2)
-        np.testing.assert_allclose(
-            double.forces[0], expected, atol=1e-9 * np.abs(expected).max()
-        )
+        np.testing.assert_allclose(double.forces[0], expected, atol=1e-9 * np.abs(expected).max())
 
     def test_isolated_atom(self, potential):
         """Alone, and also last in the list beside others, an atom has an energy and no force."""
@@ -186,8 +187,10 @@ class PotentialPhysics:
         """A cell far below the cutoff, neighbours its own images, gives the supercell's values."""
         primitive = bulk("Cu", "fcc", a=3.2)
         primitive.numbers[:] = potential.species[0]
-        primitive = primitive + Atoms([potential.species[-1]], [[1.5, 1.2, 1.9]])
-        primitive.set_cell(primitive.cell.array + [[0, 0, 0.3], [0.2, 0, 0], [0, -0.1, 0]])
+        primitive += Atoms([potential.species[-1]], [[1.5, 1.2, 1.9]])
+        primitive.set_cell(
+            primitive.cell.array + np.array([[0, 0, 0.3], [0.2, 0, 0], [0, -0.1, 0]])
+        )
         primitive.pbc = pbc
         repeats = [2 if periodic else 1 for periodic in pbc]
         supercell = make_supercell(primitive, np.diag(repeats))

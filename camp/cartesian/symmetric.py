@@ -9,7 +9,7 @@ Packed tensors are torch tensors of shape (..., components, channels).
 """
 
 from functools import cache
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from math import factorial
 
 import torch
@@ -92,9 +92,9 @@ def polyadics(unit: Tensor, max_rank: int) -> list[Tensor]:
 def unpack(packed: Tensor, rank: int) -> Tensor:
     """Full tensor (..., 3, …, 3, channels) of a packed one (..., components, channels)."""
     position = {exponents: k for k, exponents in enumerate(components(rank))}
-    full_indices = [()]
-    for _ in range(rank):
-        full_indices = [index + (axis,) for index in full_indices for axis in range(3)]
-    order = [position[i.count(0), i.count(1), i.count(2)] for i in full_indices]
+    order = [
+        position[index.count(0), index.count(1), index.count(2)]
+        for index in product(range(3), repeat=rank)
+    ]
     shape = (*packed.shape[:-2], *([3] * rank), packed.shape[-1])
     return packed[..., order, :].reshape(shape)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -54,9 +55,7 @@ class StackedMLP(nn.Module):
 
     def __init__(self, paths: int, widths: Sequence[int]):
         super().__init__()
-        self.weights = nn.ParameterList(
-            normal(paths, a, b, fan_in=a) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.weights = nn.ParameterList(normal(paths, a, b, fan_in=a) for a, b in pairwise(widths))
         self.biases = nn.ParameterList(
             nn.Parameter(torch.zeros(paths, 1, width)) for width in widths[1:]
         )
@@ -110,7 +109,7 @@ class Readout(nn.Module):
         self.linear = nn.ModuleList(nn.Linear(channels, 1) for _ in range(layers - 1))
         widths = [channels, *hidden, 1]
         modules: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in pairwise(widths):
             modules += [nn.Linear(a, b), nn.SiLU()]
         self.mlp = nn.Sequential(*modules[:-1])
 

@@ -1,7 +1,6 @@
 """ASE calculator."""
 
 import copy
-from typing import ClassVar
 
 import torch
 from ase import Atoms
@@ -24,7 +23,7 @@ class Calculator(AseCalculator):
     :raises ValueError: another dtype.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties: list[str] = [  # noqa: RUF012, as ASE declares it
         "energy",
         "free_energy",
         "energies",

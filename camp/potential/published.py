@@ -32,9 +32,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{path}: not a checkpoint that can be read safely ({reason})"
-        ) from None
+        raise InputError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a checkpoint (holds a {type(content).__name__})")
     return content
@@ -74,9 +72,7 @@ def import_published(path: str | Path) -> Potential:
         )
         ours = _translate(parameters, max_rank, layers, len(hyperparameters["radial_hidden"]))
     except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a published CAMP checkpoint: {_reason(error)}"
-        ) from None
+        raise InputError(f"{path}: not a published CAMP checkpoint: {_reason(error)}") from None
     state = potential.model.state_dict()
     for name, expected in state.items():
         # A single path needs no weight; the file has none and ours stays one.
@@ -117,7 +113,9 @@ def _translate(
         out_ranks = range(1 if t == layers - 1 else max_rank + 1)
         for v in in_ranks:
             ours[f"{own}mixing.{v}"] = take(f"{theirs}mlp_mix_atom_feats.{v}.weight").T
-        ours[f"{own}atomic.radial.coefficients"] = take(f"{theirs}atom_moment.radial.c").transpose(2, 3)
+        ours[f"{own}atomic.radial.coefficients"] = take(f"{theirs}atom_moment.radial.c").transpose(
+            2, 3
+        )
         paths = atomic_moment_paths(max_rank, max(in_ranks))
         for k in range(hidden + 1):
             mlps = [f"{theirs}atom_moment.radial_mlp.{v}_{v1}_{v + v1}." for v, v1 in paths]
@@ -129,7 +127,9 @@ def _translate(
                 [take(f"{name}.bias")[None] for name in names]
             )
         for v in range(max_rank + 1):
-            ours[f"{own}atomic.mixing.{v}"] = take(f"{theirs}atom_moment.linear_channel.{v}.weight").T
+            ours[f"{own}atomic.mixing.{v}"] = take(
+                f"{theirs}atom_moment.linear_channel.{v}.weight"
+            ).T
             if sum(rank == v for rank, _ in paths) > 1:
                 ours[f"{own}atomic.path_weights.{v}"] = take(
                     f"{theirs}atom_moment.linear_path.{v}.weight"

@@ -64,7 +64,7 @@ class CompiledLoss:
             return [loss.detach(), *gradient]
 
         # Axes that happen to be equally long in the first batch are different axes all the same.
-        with tracing.patch(use_duck_shape=False):
+        with tracing.patch(use_duck_shape=False):  # type: ignore[attr-defined]
             return make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
                 parameters, tensors
             )

@@ -52,9 +52,7 @@ class Comparison:
             np.savez_compressed(temporary, **vars(self))
 
 
-def compare(
-    potential: Potential, structures: list[Atoms], *, progress: bool = False
-) -> Comparison:
+def compare(potential: Potential, structures: list[Atoms], *, progress: bool = False) -> Comparison:
     """Evaluate labelled structures in one pass.
 
     :raises InputError: no structures, or one that the potential cannot evaluate.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -46,14 +47,25 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: LabelledBatch, _index: int) -> Tensor:
         loss = self._plain_loss(self.potential, batch) if self._loss is None else self._loss(batch)
-        self.log("train_loss", loss / len(batch.sizes), on_epoch=True, on_step=False,
-                 batch_size=len(batch.sizes), sync_dist=True)
+        self.log(
+            "train_loss",
+            loss / len(batch.sizes),
+            on_epoch=True,
+            on_step=False,
+            batch_size=len(batch.sizes),
+            sync_dist=True,
+        )
         return loss
 
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, **_: Any) -> None:
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
         limit = self.settings["gradient_clip"]
         norm = torch.nn.utils.clip_grad_norm_(self.potential.parameters(), limit)
-        self.log("gradient_norm", norm, on_epoch=True, on_step=False, batch_size=1)
+        self.log("gradient_norm", norm, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
 
     def on_train_batch_end(self, *_: Any) -> None:
         # Counted from one: Lightning's global_step is the number of optimizer steps taken.
@@ -71,11 +83,10 @@ class TrainingModule(pl.LightningModule):
         predicted = self.average(batch.graph)
         energy = ((predicted.energies - batch.energies) / batch.sizes).abs()
         force = (predicted.forces - batch.forces).abs()
-        options = dict(on_epoch=True, on_step=False, sync_dist=True)
-        self.log("validation_energy_mae", energy.mean(), batch_size=len(energy), **options)
-        self.log(MONITOR, force.mean(), batch_size=len(force), prog_bar=True, **options)
+        self.log("validation_energy_mae", energy.mean(), batch_size=len(energy), sync_dist=True)
+        self.log(MONITOR, force.mean(), batch_size=len(force), prog_bar=True, sync_dist=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         trained = [p for p in self.potential.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=self.settings["learning_rate"], amsgrad=True)
         scheduler = ReduceLROnPlateau(

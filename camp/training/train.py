@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from ase import Atoms
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
+    LearningRateMonitor,
     ModelCheckpoint,
     TQDMProgressBar,
 )
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
+from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, DistributedSampler
 
 from camp.data.graphs import GraphDataset, collate
@@ -50,6 +52,7 @@ class TrainingData(pl.LightningDataModule):
         self.seed = seed
 
     def _loader(self, dataset: GraphDataset, *, shuffle: bool) -> DataLoader:
+        assert self.trainer is not None
         # Lightning tells the sampler the epoch, so a resumed run sees the same order.
         sampler: DistributedSampler = DistributedSampler(
             dataset,
@@ -69,10 +72,13 @@ class TrainingData(pl.LightningDataModule):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second process from training in the same folder.
+    """Keep a second training out of the same folder; the other processes of this one may enter.
 
     :raises InputError: the folder is in use, or cannot be written.
     """
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -86,9 +92,10 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def fingerprint(settings: Mapping[str, Any], seed: int) -> str:
+def fingerprint(settings: Mapping[str, Any], data: Sequence[GraphDataset], seed: int) -> str:
     """Hash of all that defines a training, to recognise its own checkpoints."""
-    content = json.dumps([settings, seed], sort_keys=True, default=str)
+    hashes = [dataset.content_hash for dataset in data]
+    content = json.dumps([settings["model"], settings["training"], hashes, seed], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -126,6 +133,7 @@ def train(
     out: Path,
     resume: bool = False,
     cache: Path | None = None,
+    devices: int = 1,
 ) -> dict[str, Any]:
     """Train one potential and write model.safetensors, metrics.csv and training.json to ``out``.
 
@@ -134,6 +142,8 @@ def train(
 
     :param settings: with the sections ``model`` and ``training`` of a task.
     :param cache: folder for processed graphs.
+    :param devices: GPUs (or processes, without a GPU) that share every step; each of them takes
+        batches of its own, so the batch grows with their number.
     :return: the summary, as in training.json.
     :raises InputError: bad structures, a folder in use or with another training in it.
     """
@@ -150,7 +160,7 @@ def train(
             "structure has; draw another split"
         )
     with locked(out):
-        identity = fingerprint({**settings, "data": datasets[0].content_hash}, seed)
+        identity = fingerprint(settings, datasets, seed)
         checkpoint = _checkpoint_to_resume(out, identity, resume)
         potential = new_potential(settings, datasets[0], seed)
         compiled = bool(options["compile"])
@@ -159,18 +169,36 @@ def train(
             compiled = False
         module = TrainingModule(potential, dict(options), compiled=compiled)
         table = MetricsTable(out / METRICS_FILE)
-        best = ModelCheckpoint(out, BEST.removesuffix(".ckpt"), monitor=MONITOR, save_weights_only=True,
-                               enable_version_counter=False)
+        best = ModelCheckpoint(
+            out,
+            BEST.removesuffix(".ckpt"),
+            monitor=MONITOR,
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
         stopping = EarlyStopping(MONITOR, patience=options["patience"], check_finite=True)
-        last = ModelCheckpoint(out, LAST.removesuffix(".ckpt"), save_on_train_epoch_end=True,
-                               enable_version_counter=False)
+        last = ModelCheckpoint(
+            out,
+            LAST.removesuffix(".ckpt"),
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
         progress: Callback = TQDMProgressBar() if bar else ProgressLine()
         trainer = pl.Trainer(
             accelerator="auto",
-            devices="auto" if torch.cuda.is_available() else 1,
+            devices=devices,
+            strategy="ddp" if devices > 1 else "auto",
             max_epochs=options["max_epochs"],
             max_steps=options["max_steps"] or -1,
-            callbacks=[_Identity(identity), best, stopping, table, progress, last],
+            callbacks=[
+                _Identity(identity),
+                LearningRateMonitor(),
+                best,
+                stopping,
+                table,
+                progress,
+                last,
+            ],
             logger=TensorBoardLogger(out, name="tensorboard", version=""),
             plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
             enable_progress_bar=bar,
@@ -185,6 +213,7 @@ def train(
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=False)
         if trainer.interrupted:
             raise KeyboardInterrupt
+        assert best.best_model_score is not None
         weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
         module.load_state_dict(weights)
         summary = {

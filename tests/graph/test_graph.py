@@ -15,7 +15,7 @@ CUTOFF = 5.0
 
 def skewed():
     atoms = bulk("Cu", "fcc", a=3.6)
-    atoms.set_cell(atoms.cell.array + [[0, 0, 0.9], [1.3, 0, 0], [0, -0.4, 0]])
+    atoms.set_cell(atoms.cell.array + np.array([[0, 0, 0.9], [1.3, 0, 0], [0, -0.4, 0]]))
     return atoms + Atoms("O", [[0.9, 1.1, 1.4]])
 
 

@@ -72,9 +72,7 @@ def test_all_published_files_load(shared_data):
 @pytest.fixture
 def content(shared_data):
     """A published checkpoint as a dictionary that a test may damage."""
-    return torch.load(
-        checkpoint(shared_data, "lips-100"), weights_only=True, map_location="cpu"
-    )
+    return torch.load(checkpoint(shared_data, "lips-100"), weights_only=True, map_location="cpu")
 
 
 @pytest.mark.parametrize(

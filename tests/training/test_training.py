@@ -166,9 +166,7 @@ def test_saved_model_is_the_one_with_the_best_validation_error(finished):
     potential = camp.load(finished / MODEL_FILE)
     structures = clusters(3, seed=9)
     result = potential.evaluate(structures)
-    errors = [
-        f - a.get_forces() for f, a in zip(result.forces, structures, strict=True)
-    ]
+    errors = [f - a.get_forces() for f, a in zip(result.forces, structures, strict=True)]
     best = min(float(row["validation_forces_mae"]) for row in metrics(finished))
     assert np.abs(errors).mean() == pytest.approx(best, rel=1e-4)
 
@@ -184,7 +182,7 @@ def test_other_seed_other_training(finished, tmp_path):
     assert metrics(tmp_path) != metrics(finished)
 
 
-class Interruption(Exception):
+class InterruptedTrainingError(Exception):
     pass
 
 
@@ -195,12 +193,12 @@ def interrupted(tmp_path, monkeypatch):
 
     def step(module, batch, index):
         if module.current_epoch == 3 and index == 1:
-            raise Interruption
+            raise InterruptedTrainingError
         return plain_step(module, batch, index)
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingModule, "training_step", step)
-        with pytest.raises(Interruption):
+        with pytest.raises(InterruptedTrainingError):
             train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=tmp_path)
     assert not (tmp_path / MODEL_FILE).exists()
     return tmp_path

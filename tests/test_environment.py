@@ -1,0 +1,79 @@
+"""What stands in two places agrees: pins, and the paper's hyperparameters."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TASKS = yaml.safe_load((REPOSITORY / "config" / "tasks.yaml").read_text(encoding="utf-8"))
+
+# Table S5: training set size, u, v_max, T, r_cut (Å).
+TABLE_S5 = {
+    "lips-10": (10, 16, 3, 2, 6),
+    "lips-100": (100, 16, 3, 2, 6),
+    "lips-1000": (1000, 48, 3, 3, 6),
+    "lips-2500": (2500, 64, 3, 3, 6),
+    "lips-19000": (19000, 48, 3, 3, 6),
+    "water": (1433, 32, 2, 3, 5),
+    "md17-aspirin": (950, 48, 3, 2, 6),
+    "md17-ethanol": (950, 48, 3, 2, 6),
+    "md17-malonaldehyde": (950, 32, 3, 3, 6),
+    "md17-naphthalene": (950, 32, 3, 3, 6),
+    "md17-salicylic_acid": (950, 48, 3, 2, 5),
+    "md17-toluene": (950, 48, 3, 2, 6),
+    "md17-uracil": (950, 48, 3, 3, 5),
+    "graphene": (5560, 48, 3, 3, 6),
+}
+# Table S4: allowed epochs, early stopping patience, batch size; by beginning of the task's name.
+TABLE_S4 = {
+    "lips": (5000, 400, 2),
+    "water": (10000, 400, 4),
+    "md17": (10000, 800, 4),
+    "graphene": (1000, 200, 4),
+}
+
+
+@pytest.mark.parametrize("task", TABLE_S5)
+def test_architecture_is_that_of_table_s5(task):
+    size, u, rank, layers, cutoff = TABLE_S5[task]
+    model, split = TASKS[task]["model"], TASKS[task]["split"]
+    # Of 6178 bilayers, split 8:1:1, 5560 are those for training and for validation together.
+    train = split["train"] + (split["validation"] if task == "graphene" else 0)
+    assert (train, model["channels"] - 1) == (size, u)
+    assert (model["max_rank"], model["layers"], model["cutoff"]) == (rank, layers, cutoff)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_is_that_of_table_s4_and_the_methods(task):
+    training = TASKS[task]["training"]
+    kind = task.removeprefix("r").partition("-")[0]
+    found = (training["max_epochs"], training["patience"], training["batch_size"])
+    assert found == TABLE_S4[kind]
+    assert (training["learning_rate"], training["scheduler_factor"]) == (0.01, 0.8)
+    assert (training["energy_weight"], training["forces_weight"]) == (1.0, 1.0)
+    assert training["ema_decay"] == 0.999
+    assert TASKS[task]["model"]["chebyshev_degree"] == 8
+
+
+def test_ablation_changes_one_setting():
+    reference = {**TASKS["lips-100"], "title": "", "paper": {}}
+    changed = {"rank": "max_rank", "layers": "layers", "cutoff": "cutoff"}
+    tasks = [task for task in TASKS if task.startswith("lips-100-")]
+    assert len(tasks) == 10
+    for task in tasks:
+        _, _, setting, value = task.split("-")
+        model = {**reference["model"], changed[setting]: float(value)}
+        assert {**TASKS[task], "title": "", "paper": {}} == {**reference, "model": model}
+
+
+def test_environment_file_has_the_pins_of_the_package():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    pins = [pin for group in groups for pin in group]
+    (listed,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert sorted(listed) == sorted(pins)
+    assert all("==" in pin for pin in pins)
+    assert f"python={project['requires-python'].removeprefix('>=')}" in environment["dependencies"]

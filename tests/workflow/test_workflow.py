@@ -1,0 +1,157 @@
+"""The workflow: its graph for every scale, and the smallest scale from end to end."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIG = REPOSITORY / "config"
+SCALES = ["quick", "test", "subset", "published", "published-subset", "paper"]
+
+
+def read(scale):
+    return yaml.safe_load((CONFIG / f"{scale}.yaml").read_text(encoding="utf-8"))
+
+
+def snakemake(folder, *arguments, cores="1"):
+    """Run the workflow with its results in a folder of the test."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
+    command += ["--workflow-profile", REPOSITORY / "profiles" / "default", "--cores", cores]
+    return subprocess.run(
+        [*command, "--directory", folder, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")},
+        check=False,
+    )
+
+
+def dry_run(folder, scale, *arguments):
+    """Number of jobs of each rule."""
+    done = snakemake(folder, "--configfile", CONFIG / f"{scale}.yaml", "--dry-run", *arguments)
+    assert done.returncode == 0, done.stderr
+    table = done.stderr + done.stdout
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+
+
+@pytest.fixture
+def data_folder(tmp_path):
+    """A folder with the (empty) files that the scales of subsets expect."""
+    folder = tmp_path / "data"
+    for scale in SCALES:
+        for dataset in read(scale)["datasets"].values():
+            for file in dataset.get("files", []):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).touch()
+    return folder
+
+
+def trainings(scale):
+    content = read(scale)
+    return sum(len(task.get("seeds", content["seeds"])) for task in content["tasks"].values())
+
+
+@pytest.mark.parametrize("scale", ["quick", "test", "subset", "paper"])
+def test_graph_with_own_training(tmp_path, data_folder, scale):
+    jobs = dry_run(tmp_path, scale, "--config", f"data_folder={data_folder}")
+    tasks = len(read(scale)["tasks"])
+    assert jobs["train"] == jobs["evaluate"] == trainings(scale)
+    assert jobs["split"] == jobs["training_figure"] == tasks
+    assert jobs["table"] == 9
+    assert jobs["learning_curve"] == jobs["scoreboard"] == jobs["all"] == 1
+    assert jobs["notebook"] == 2
+    assert jobs.get("generate", 0) + jobs.get("convert", 0) == len(read(scale)["datasets"])
+
+
+@pytest.mark.parametrize("scale", ["published", "published-subset"])
+def test_graph_with_published_weights(tmp_path, data_folder, scale):
+    """A file that cannot be had is a reason in the tables; everything else goes on."""
+    options = ["--config", f"data_folder={data_folder}"]
+    content = read(scale)
+    fetched = [f"data-{n}" for n, d in content["datasets"].items() if "fetch" in d]
+    fetched += [f"weights-{task}" for task in content["tasks"]]
+    assert dry_run(tmp_path, scale, *options)["fetch"] == len(fetched)
+
+    folder = tmp_path / "results" / scale / "fetched"
+    folder.mkdir(parents=True)
+    for item in fetched:
+        record = {"reason": "file not available: x"} if item == "weights-graphene" else {}
+        (folder / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
+    jobs = dry_run(tmp_path, scale, *options)
+    available = len(content["tasks"]) - 1
+    assert jobs["evaluate"] == jobs["import_published"] == available
+    assert jobs["unavailable"] == 1
+    assert jobs["predictions_figure"] == 2 * available
+    assert "train" not in jobs and "split" not in jobs
+
+
+def test_default_scale_is_quick(tmp_path):
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "results/quick/scoreboard.csv" in done.stdout + done.stderr
+
+
+def test_seeds_on_the_command_line(tmp_path):
+    assert dry_run(tmp_path, "test", "--config", "seeds=[1,2,3]")["train"] == 3 + 1
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("seeds=[1,1]", "snakemake: error: --config: seeds holds 1 more than once"),
+        ("sedes=[1]", "--config: sedes is not a known key; did you mean 'seeds'?"),
+        ("mirror=/no/such", "--config: mirror is '/no/such', which is not a folder"),
+    ],
+)
+def test_mistake_stops_with_one_line(tmp_path, change, message):
+    done = snakemake(tmp_path, "--dry-run", "--config", change)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Error in" not in done.stderr
+
+
+def test_subset_says_what_to_set(tmp_path):
+    done = snakemake(tmp_path, "--configfile", CONFIG / "subset.yaml", "--dry-run")
+    assert done.returncode != 0
+    assert "set data_folder, for example --config data_folder=" in done.stderr
+
+
+@pytest.mark.slow
+def test_everything_at_the_smallest_scale(tmp_path):
+    options = ["--configfile", CONFIG / "test.yaml"]
+    done = snakemake(tmp_path, *options, cores="2")
+    assert done.returncode == 0, done.stderr[-4000:]
+    results = tmp_path / "results" / "test"
+
+    evaluation = json.loads((results / "evaluation/md17-ethanol/seed-2.json").read_text())
+    assert (evaluation["seed"], evaluation["frames"]) == (2, 8)
+    assert evaluation["data"] == "generated (GFN-xTB)"
+    assert evaluation["metrics"]["forces_mae"] > 0
+    scoreboard = (results / "scoreboard.csv").read_text(encoding="utf-8")
+    assert "t4-ethanol-forces" in scoreboard
+    assert "missing" in scoreboard  # what this scale does not have
+    for name in ("figure-2", "parity-graphene", "errors-graphene", "training-md17-ethanol"):
+        for kind in ("png", "pdf"):
+            assert (results / "figures" / f"{name}.{kind}").stat().st_size > 0
+    assert len(list((results / "tables").glob("*.html"))) == 9
+    assert {p.stem for p in (results / "notebooks").glob("*.html")} == {"training", "model"}
+
+    report = snakemake(tmp_path, *options, "--report", results / "report.html")
+    assert report.returncode == 0, report.stderr
+    assert "Table S3" in (results / "report.html").read_text(encoding="utf-8")
+
+    # Nothing is left to do, and a lost result brings back only what depends on it.
+    assert dry_run(tmp_path, "test") == {}
+    shutil.rmtree(results / "evaluation" / "graphene")
+    jobs = dry_run(tmp_path, "test")
+    assert jobs["evaluate"] == 1
+    assert "train" not in jobs and "generate" not in jobs
