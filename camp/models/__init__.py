@@ -1,6 +1,5 @@
 """The models: each maps species and edge vectors to the energy of every atom."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -18,4 +17,4 @@ def create_model(name: str, **hyperparameters: Any) -> nn.Module:
     return MODELS[name](**hyperparameters)
 
 
-__all__ = ["MODELS", "Mapping", "create_model"]
+__all__ = ["MODELS", "create_model"]

@@ -52,7 +52,8 @@ class Run:
 def find_run(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Run:
     """The run that the variables CAMP_* name, else the first finished one of the scale quick.
 
-    :param environment: default: the process's. CAMP_MODEL and CAMP_DATA together name a run.
+    :param environment: default: the process's. CAMP_MODEL and CAMP_DATA together name a run;
+        labels that are not given are those of the evaluation.
     :param folder: where to begin looking upwards for the repository; default: the current one.
     :raises InputError: an incomplete set of variables, or nothing has been run yet.
     """
@@ -85,6 +86,10 @@ def _named_run(environment: Mapping[str, str]) -> Run:
     for name, path in paths.items():
         if not path.is_file():
             raise InputError(f"{path}: no such file (CAMP_{name.upper()})")
+    if "evaluation" in paths:
+        record = read_json(paths["evaluation"])
+        known = {"task": record["task"], "scale": record["scale"], "data_label": record["data"]}
+        labels |= {name: value for name, value in known.items() if value}
     return Run(**{**labels, **given, **paths})
 
 

@@ -73,24 +73,19 @@ def compare(potential: Potential, structures: list[Atoms], *, progress: bool = F
 
 
 def evaluation_record(
-    comparison: Comparison | None, *, unavailable: dict[str, str], **labels: Any
+    comparison: Comparison, *, unavailable: dict[str, str], **labels: Any
 ) -> dict[str, Any]:
     """What is kept of an evaluation: metrics, and why some of them may not be reported.
 
-    :param comparison: None when nothing could be evaluated.
     :param unavailable: "energy" or "forces" → the reason why its errors mean nothing.
     :param labels: task, seed, scale, data, weights, train_size (structures), note.
     """
-    measured = comparison.metrics() if comparison else {}
+    measured = comparison.metrics()
     hidden = {name for quantity in unavailable for name in METRICS[quantity]}
     return {
         **labels,
-        "frames": 0 if comparison is None else len(comparison.energies),
-        "metrics": {
-            name: None if name in hidden else measured.get(name)
-            for names in METRICS.values()
-            for name in names
-        },
+        "frames": len(comparison.energies),
+        "metrics": {name: None if name in hidden else value for name, value in measured.items()},
         "unavailable": unavailable,
     }
 

@@ -1,0 +1,161 @@
+"""Verbs that make data: generate, fetch, convert, split."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from camp.errors import InputError
+
+
+def run_generate(arguments: argparse.Namespace) -> None:
+    from camp.data.generate import generate
+    from camp.data.readers import write_structures
+
+    frames = generate(
+        arguments.kind, arguments.frames, arguments.seed, progress=sys.stderr.isatty()
+    )
+    write_structures(arguments.out, frames)
+    print(f"{arguments.out}: {len(frames)} frames, {frames[0].info['source']}")
+
+
+def add_generate(verbs) -> None:
+    parser = verbs.add_parser("generate", help="structures with GFN-xTB energies and forces")
+    parser.add_argument(
+        "kind",
+        help="molecule:ethanol, molecule:malonaldehyde, molecule:NAME, water, lips, graphene",
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="file to write (.xyz or .xyz.gz)")
+    parser.add_argument("--frames", type=int, required=True, metavar="N")
+    parser.add_argument("--seed", type=int, required=True, help="same seed, same frames")
+    parser.set_defaults(run=run_generate)
+
+
+def run_fetch(arguments: argparse.Namespace) -> None:
+    from camp.data.sources import SourceUnavailable, fetch, find, registry
+    from camp.files import write_json
+
+    if arguments.list:
+        for source in registry():
+            print(f"{source.kind:10}  {source.name}  ({source.format}; {source.units})")
+        return
+    if not arguments.names:
+        raise InputError("fetch: give the names of files, or --list to see them")
+    problems: list[str] = []
+    missing: list[str] = []
+    bar = sys.stderr.isatty()
+    for name in arguments.names:
+        try:
+            path = fetch(find(name), arguments.out, mirror=arguments.mirror, progress=bar)
+            print(path)
+        except SourceUnavailable as error:
+            if not arguments.allow_missing:
+                problems.append(str(error))
+                continue
+            missing.append(name)
+            print(f"camp: warning: {error}", file=sys.stderr)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+    if arguments.record:
+        reason = f"file not available: {', '.join(missing)}"
+        write_json(arguments.record, {"reason": reason} if missing else {})
+
+
+def add_fetch(verbs) -> None:
+    parser = verbs.add_parser("fetch", help="get public files, from a mirror or the network")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names as --list shows them")
+    parser.add_argument("--list", action="store_true", help="show the files that can be fetched")
+    parser.add_argument("--mirror", type=Path, help="folder that holds published files")
+    parser.add_argument(
+        "--out", type=Path, default=Path("cache/public"), help="folder to write (%(default)s)"
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="JSON", help="file to write when this is done"
+    )
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="succeed without the files that cannot be had; --record keeps the reason",
+    )
+    parser.set_defaults(run=run_fetch)
+
+
+def run_convert(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import convert
+    from camp.data.units import KCAL_PER_MOL
+
+    factor = arguments.kcal_per_mol
+    count = convert(
+        arguments.files,
+        arguments.out,
+        kcal_per_mol=KCAL_PER_MOL if factor is None else factor,
+        every=arguments.every,
+        first=arguments.first,
+        molecule=arguments.molecule,
+        progress=sys.stderr.isatty(),
+    )
+    print(f"{arguments.out}: {count} frames")
+
+
+def add_convert(verbs) -> None:
+    parser = verbs.add_parser("convert", help="any supported structure files to one extended XYZ")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="in the order in which they are joined"
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="file to write (.xyz or .xyz.gz)")
+    parser.add_argument(
+        "--kcal-per-mol",
+        type=float,
+        metavar="EV",
+        help="1 kcal/mol in eV for MD17 and rMD17 (CODATA; the authors used 0.0433635)",
+    )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="frames 0, N, 2N, …")
+    parser.add_argument("--first", type=int, metavar="N", help="at most so many of each file")
+    parser.add_argument("--molecule", help="molecule to take out of the rMD17 archive (.zip)")
+    parser.set_defaults(run=run_convert)
+
+
+def run_split(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import read_structures
+    from camp.data.splits import random_split, write_split
+
+    structures = read_structures(arguments.data, progress=sys.stderr.isatty())
+    named = {part: getattr(arguments, f"{part}_source") for part in ("train", "validation", "test")}
+    sources = {part: name for part, name in named.items() if name is not None}
+    split = random_split(
+        structures,
+        arguments.train,
+        arguments.validation,
+        arguments.test,
+        arguments.seed,
+        sources=sources,
+    )
+    if split.duplicates:
+        first, second = split.duplicates[0]
+        print(
+            f"camp: warning: {arguments.data}: {len(split.duplicates)} equal frames in different "
+            f"parts of the split, the first are {first} and {second}",
+            file=sys.stderr,
+        )
+    more = {"frames": len(structures), "sources": sources}
+    write_split(arguments.out, split, dataset=arguments.data.name, **more)
+
+
+def add_split(verbs) -> None:
+    parser = verbs.add_parser("split", help="draw training, validation and test frames")
+    parser.add_argument("data", type=Path, help="structures, any supported format")
+    parser.add_argument("out", type=Path, help="split to write (.json)")
+    parser.add_argument("--train", type=int, required=True, metavar="N")
+    parser.add_argument("--validation", type=int, required=True, metavar="N")
+    parser.add_argument("--test", type=_count_or_rest, required=True, metavar="N|rest")
+    parser.add_argument("--seed", type=int, required=True)
+    for part in ("train", "validation", "test"):
+        parser.add_argument(
+            f"--{part}-source", metavar="FILE", help="draw it from this file given to 'convert'"
+        )
+    parser.set_defaults(run=run_split)
+
+
+def _count_or_rest(text: str) -> int | str:
+    return text if text == "rest" else int(text)

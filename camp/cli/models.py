@@ -1,0 +1,148 @@
+"""Verbs that make and judge models: train, evaluate, import."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from camp.errors import InputError
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import read_structures
+    from camp.data.splits import read_split
+    from camp.process import quiet_lightning, reuse_freed_memory
+    from camp.settings import load_training
+    from camp.training.train import train
+
+    settings = load_training(arguments.config)
+    reuse_freed_memory()
+    quiet_lightning()
+    if "data" in settings:
+        structures = read_structures(settings["data"])
+        split = read_split(settings["split"], len(structures))
+        training = [structures[index] for index in split.train]
+        validation = [structures[index] for index in split.validation]
+    else:
+        training, validation = (read_structures(settings[part]) for part in ("train", "validation"))
+    summary = train(
+        settings,
+        training,
+        validation,
+        seed=arguments.seed,
+        out=arguments.out,
+        resume=arguments.resume,
+        cache=arguments.cache,
+        devices=arguments.devices,
+    )
+    print(
+        f"{summary['steps']} steps in {summary['seconds']:.0f} s, {summary['stop_reason']}: "
+        f"validation forces MAE {1000 * summary['best_validation_forces_mae']:.1f} meV/Å"
+    )
+
+
+def add_train(verbs) -> None:
+    parser = verbs.add_parser("train", help="train one potential")
+    parser.add_argument("config", type=Path, help="settings of the training (YAML)")
+    parser.add_argument("--seed", type=int, required=True, help="of weights and order of batches")
+    parser.add_argument("--out", type=Path, required=True, help="folder for model and logs")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
+    parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
+    parser.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="GPUs that share every step"
+    )
+    parser.set_defaults(run=run_train)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import read_structures
+    from camp.data.splits import read_split
+    from camp.files import write_json
+    from camp.potential.saving import load
+    from camp.process import reuse_freed_memory
+    from camp.training.evaluation import compare, describe, evaluation_record
+
+    reuse_freed_memory()
+    potential = load(arguments.model)
+    potential = potential.double() if arguments.dtype == "float64" else potential.float()
+    try:
+        potential = potential.to(arguments.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device {arguments.device} cannot be used: {reason}") from None
+    units = {} if arguments.kcal_per_mol is None else {"kcal_per_mol": arguments.kcal_per_mol}
+    structures = read_structures(arguments.data, **units)
+    train_size = None
+    if arguments.split:
+        split = read_split(arguments.split, len(structures))
+        structures = [structures[index] for index in getattr(split, arguments.part)]
+        train_size = len(split.train)
+    try:
+        comparison = compare(potential, structures, progress=sys.stderr.isatty())
+    except InputError as error:
+        raise InputError(f"{arguments.data}: {error}") from None
+    record = evaluation_record(
+        comparison,
+        unavailable=dict(arguments.unavailable),
+        task=arguments.task,
+        seed=arguments.seed,
+        scale=arguments.scale,
+        data=arguments.data_label,
+        weights=arguments.weights,
+        train_size=train_size,
+        note=arguments.note,
+    )
+    if arguments.npz:
+        comparison.save(arguments.npz)
+    if arguments.json:
+        write_json(arguments.json, record)
+    print(describe(record))
+
+
+def _quantity_and_reason(text: str) -> tuple[str, str]:
+    quantity, _, reason = text.partition("=")
+    if quantity not in ("energy", "forces") or not reason:
+        raise argparse.ArgumentTypeError(f"{text!r} is not energy=REASON or forces=REASON")
+    return quantity, reason
+
+
+def add_evaluate(verbs) -> None:
+    parser = verbs.add_parser("evaluate", help="errors of a model on labelled structures")
+    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    parser.add_argument("data", type=Path, help="structures, any supported format")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="metrics, eV and eV/Å")
+    parser.add_argument("--npz", type=Path, metavar="OUT", help="all predictions and references")
+    parser.add_argument("--split", type=Path, help="evaluate one part of this split only")
+    parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
+    parser.add_argument("--kcal-per-mol", type=float, metavar="eV", help="of MD17 files, in eV")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument(
+        "--unavailable",
+        type=_quantity_and_reason,
+        action="append",
+        default=[],
+        metavar="QUANTITY=REASON",
+        help="an error that means nothing for these data (energy or forces), and why",
+    )
+    labels = parser.add_argument_group("labels kept with the metrics")
+    labels.add_argument("--task")
+    labels.add_argument("--seed", type=int)
+    labels.add_argument("--scale")
+    labels.add_argument("--data-label", metavar="TEXT")
+    labels.add_argument("--weights", choices=("own", "published"))
+    labels.add_argument("--note", default="")
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_import(arguments: argparse.Namespace) -> None:
+    from camp.potential.published import import_published
+    from camp.potential.saving import save
+
+    save(import_published(arguments.published), arguments.out)
+
+
+def add_import(verbs) -> None:
+    parser = verbs.add_parser("import", help="convert a published checkpoint to our format")
+    parser.add_argument("published", type=Path, help="checkpoint of the authors (.ckpt)")
+    parser.add_argument("out", type=Path, help="model file to write (.safetensors)")
+    parser.set_defaults(run=run_import)

@@ -1,0 +1,102 @@
+"""Verbs that compare with the paper: table, figure, scoreboard."""
+
+import argparse
+from pathlib import Path
+
+
+def _add_comparison(parser, *, required: bool) -> None:
+    """Inputs of what compares our evaluations with the paper."""
+    parser.add_argument(
+        "--evaluations",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="JSON",
+        help="evaluations (and 'unavailable' files), or folders of them",
+    )
+    tasks_help = "tasks and the numbers they answer (YAML)"
+    parser.add_argument("--tasks", type=Path, required=required, help=tasks_help)
+    parser.add_argument("--paper", type=Path, required=required, help="the paper's numbers (CSV)")
+    parser.add_argument("--scale", required=True, help="name of the scale, shown everywhere")
+
+
+def run_table(arguments: argparse.Namespace) -> None:
+    from camp.files import write_text
+    from camp.report.paper import read_answering_tasks, read_paper_numbers
+    from camp.report.results import collect
+    from camp.report.tables import make_table
+
+    table = make_table(
+        arguments.name,
+        read_paper_numbers(arguments.paper),
+        read_answering_tasks(arguments.tasks),
+        collect(arguments.evaluations, arguments.scale),
+    )
+    write_text(arguments.out_csv, table.to_csv())
+    if arguments.out_html:
+        write_text(arguments.out_html, table.to_html())
+    if arguments.out_markdown:
+        write_text(arguments.out_markdown, table.to_markdown())
+
+
+def add_table(verbs) -> None:
+    parser = verbs.add_parser("table", help="one table of the paper, our numbers beside")
+    parser.add_argument("name", help="table-1 … table-5, table-s1 … table-s3, ablation")
+    _add_comparison(parser, required=True)
+    parser.add_argument("--out-csv", type=Path, required=True, help="raw numbers")
+    parser.add_argument("--out-html", type=Path, help="laid out as in the paper")
+    parser.add_argument("--out-markdown", type=Path, help="the same as Markdown")
+    parser.set_defaults(run=run_table)
+
+
+def run_scoreboard(arguments: argparse.Namespace) -> None:
+    from camp.files import write_text
+    from camp.report.paper import read_answering_tasks, read_paper_numbers
+    from camp.report.results import collect
+    from camp.report.scoreboard import make_scoreboard
+
+    scoreboard = make_scoreboard(
+        read_paper_numbers(arguments.paper),
+        read_answering_tasks(arguments.tasks),
+        collect(arguments.evaluations, arguments.scale),
+    )
+    write_text(arguments.out_csv, scoreboard.to_csv())
+    if arguments.out_html:
+        write_text(arguments.out_html, scoreboard.to_html())
+    print(scoreboard.summary())
+
+
+def add_scoreboard(verbs) -> None:
+    parser = verbs.add_parser("scoreboard", help="every CAMP number of the paper against ours")
+    _add_comparison(parser, required=True)
+    parser.add_argument("--out-csv", type=Path, required=True)
+    parser.add_argument("--out-html", type=Path)
+    parser.set_defaults(run=run_scoreboard)
+
+
+def run_figure(arguments: argparse.Namespace) -> None:
+    from camp.report.figures import draw_figure
+    from camp.report.style import save_figure
+
+    figure = draw_figure(
+        arguments.name,
+        scale=arguments.scale,
+        evaluations=arguments.evaluations,
+        metrics=arguments.metrics,
+        data=arguments.data,
+        tasks=arguments.tasks,
+        paper=arguments.paper,
+    )
+    save_figure(figure, arguments.out)
+
+
+def add_figure(verbs) -> None:
+    parser = verbs.add_parser("figure", help="one figure, as PNG and PDF")
+    parser.add_argument("name", help="figure-2, training-TASK, parity-TASK or errors-TASK")
+    _add_comparison(parser, required=False)
+    parser.add_argument(
+        "--metrics", type=Path, nargs="*", default=[], help="metrics.csv of each seed (training)"
+    )
+    parser.add_argument("--data", help="label of the data (training)")
+    parser.add_argument("--out", type=Path, required=True, help="PNG file; the PDF goes beside it")
+    parser.set_defaults(run=run_figure)
