@@ -129,7 +129,7 @@ def difference(arguments: argparse.Namespace) -> float:
     ]
     pairs += zip(*gradients, strict=True)
     largest = max(float(b.abs().max()) for _, b in pairs[1:])
-    worst = float((forces - reference).abs().max() / reference.abs().max())
+    worst = float((forces - reference).detach().abs().max() / reference.detach().abs().max())
     return max(worst, *(float((a - b).abs().max()) / largest for a, b in pairs[1:]))
 
 
