@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from camp.data.graphs import GraphDataset, collate
 from camp.errors import InputError
-from camp.files import write_json
+from camp.files import read_json, write_json
 from camp.potential.potential import Potential
+from camp.potential.published import read_checkpoint
 from camp.potential.saving import save
 from camp.training.callbacks import MetricsTable, ProgressLine
 from camp.training.compiled import can_compile
@@ -159,31 +160,20 @@ def train(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
+    identity = fingerprint(settings, datasets, seed)
     with locked(out):
-        identity = fingerprint(settings, datasets, seed)
+        if (out / MODEL_FILE).exists():
+            return _finished(out, identity, resume)
         checkpoint = _checkpoint_to_resume(out, identity, resume)
-        potential = new_potential(settings, datasets[0], seed)
         compiled = bool(options["compile"])
         if compiled and not can_compile() and not torch.cuda.is_available():
             print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
             compiled = False
+        potential = new_potential(settings, datasets[0], seed)
         module = TrainingModule(potential, dict(options), compiled=compiled)
         table = MetricsTable(out / METRICS_FILE)
-        best = ModelCheckpoint(
-            out,
-            BEST.removesuffix(".ckpt"),
-            monitor=MONITOR,
-            save_weights_only=True,
-            enable_version_counter=False,
-        )
         stopping = EarlyStopping(MONITOR, patience=options["patience"], check_finite=True)
-        last = ModelCheckpoint(
-            out,
-            LAST.removesuffix(".ckpt"),
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-        progress: Callback = TQDMProgressBar() if bar else ProgressLine()
+        best = _checkpoints(out, BEST, monitor=MONITOR, save_weights_only=True)
         trainer = pl.Trainer(
             accelerator="auto",
             devices=devices,
@@ -193,11 +183,11 @@ def train(
             callbacks=[
                 _Identity(identity),
                 LearningRateMonitor(),
-                best,
                 stopping,
                 table,
-                progress,
-                last,
+                TQDMProgressBar() if bar else ProgressLine(),
+                best,
+                _checkpoints(out, LAST, save_on_train_epoch_end=True),
             ],
             logger=TensorBoardLogger(out, name="tensorboard", version=""),
             plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
@@ -210,12 +200,15 @@ def train(
             deterministic=True,
         )
         data = TrainingData(*datasets, batch_size=options["batch_size"], seed=seed)
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=False)
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
-        assert best.best_model_score is not None
-        weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-        module.load_state_dict(weights)
+        if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+            raise InputError(
+                f"{out}: the training diverged, no validation error is a number; lower "
+                "learning_rate or gradient_clip"
+            )
+        module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
         summary = {
             "seed": seed,
             "parameters": sum(p.numel() for p in potential.parameters() if p.requires_grad),
@@ -226,14 +219,28 @@ def train(
             "seconds": round(table.seconds(), 1),
             "device": str(trainer.strategy.root_device),
             "compiled": compiled,
+            "fingerprint": identity,
         }
         if trainer.is_global_zero:
             module.average.origin.update(steps=summary["steps"], epochs=summary["epochs"])
-            save(module.average, out / MODEL_FILE)
             write_json(out / SUMMARY_FILE, summary)
+            save(module.average, out / MODEL_FILE)
             for name in (LAST, BEST):
                 (out / name).unlink(missing_ok=True)
     return summary
+
+
+def _checkpoints(out: Path, name: str, **options: Any) -> ModelCheckpoint:
+    """One checkpoint under this name, overwritten when a newer or better one comes."""
+    stem = name.removesuffix(".ckpt")
+    return ModelCheckpoint(out, stem, enable_version_counter=False, **options)
+
+
+def _finished(out: Path, identity: str, resume: bool) -> dict[str, Any]:
+    """The summary of a finished training, if it is the one that is asked for."""
+    if resume and (summary := read_json(out / SUMMARY_FILE))["fingerprint"] == identity:
+        return summary
+    raise InputError(f"{out} holds a finished training; choose another --out, or delete it")
 
 
 class _Identity(Callback):
@@ -256,8 +263,7 @@ def _checkpoint_to_resume(out: Path, identity: str, resume: bool) -> Path | None
             f"{out} holds an interrupted training; continue it with --resume, or choose another "
             "--out"
         )
-    # Written by ourselves into this folder: it also holds the state of callbacks.
-    if torch.load(path, map_location="cpu", weights_only=False).get("training") == identity:
+    if read_checkpoint(path).get("training") == identity:
         return path
     number = 1 + sum(1 for _ in out.glob("superseded-*"))
     aside = out / f"superseded-{number}"
@@ -270,6 +276,8 @@ def _checkpoint_to_resume(out: Path, identity: str, resume: bool) -> Path | None
 
 
 def _stop_reason(trainer: pl.Trainer, stopping: EarlyStopping) -> str:
+    if not torch.isfinite(trainer.callback_metrics[MONITOR]):
+        return "the validation error is no longer a number"
     if stopping.stopped_epoch:
         return f"no better validation error for {stopping.patience} epochs"
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:

@@ -171,6 +171,23 @@ def test_saved_model_is_the_one_with_the_best_validation_error(finished):
     assert np.abs(errors).mean() == pytest.approx(best, rel=1e-4)
 
 
+def test_finished_training_is_not_overwritten(finished):
+    data = clusters(6), clusters(3, seed=9)
+    before = (finished / MODEL_FILE).read_bytes()
+    with pytest.raises(InputError, match="finished"):
+        train(settings(), *data, seed=1, out=finished)
+    with pytest.raises(InputError, match="finished"):
+        train(settings(learning_rate=0.02), *data, seed=1, out=finished, resume=True)
+    again = train(settings(), *data, seed=1, out=finished, resume=True)
+    assert again == json.loads((finished / SUMMARY_FILE).read_text())
+    assert (finished / MODEL_FILE).read_bytes() == before
+
+
+def test_divergence_is_one_clear_message(tmp_path):
+    with pytest.raises(InputError, match="diverged"):
+        train(settings(learning_rate=1e30), clusters(4), clusters(2), seed=1, out=tmp_path)
+
+
 def test_same_seed_same_training(finished, tmp_path):
     train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=tmp_path)
     assert metrics(tmp_path) == metrics(finished)
