@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camp.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -52,6 +55,22 @@ def write_json(path: str | Path, content: Any) -> None:
     :raises InputError: see :func:`atomic_path`.
     """
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", metadata: dict[str, str]) -> None:
+    """Write tensors as safetensors in one step.
+
+    :raises InputError: see :func:`atomic_path`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:
+            # The library wraps what the system said, such as a full disk.
+            raise InputError(f"cannot write {path}: {error}") from None
 
 
 def read_json(path: str | Path) -> Any:

@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from ase import Atoms
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from camp.data.readers import energy_and_forces
 from camp.errors import InputError
-from camp.files import atomic_path
+from camp.files import save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
 
@@ -216,11 +215,7 @@ def _lattice_shifts(graph: AtomicGraph) -> Tensor:
 
 
 def _save(path: Path, packed: dict[str, Tensor]) -> None:
-    with atomic_path(path) as temporary:
-        try:
-            save_file(packed, temporary, metadata={"sha256": _checksum(packed)})
-        except SafetensorError as error:
-            raise InputError(f"cannot write {path}: {error}; free some space") from None
+    save_tensors(path, packed, {"sha256": _checksum(packed)})
 
 
 def _load(path: Path) -> dict[str, Tensor] | None:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from camp import __version__
 from camp.errors import InputError
-from camp.files import atomic_path
+from camp.files import save_tensors
 from camp.models import MODELS
 from camp.potential.potential import Potential
 from camp.potential.published import import_published
@@ -41,8 +40,7 @@ def save(potential: Potential, path: str | Path) -> None:
         name: tensor.detach().cpu().contiguous()
         for name, tensor in potential.model.state_dict().items()
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
+    save_tensors(path, tensors, {FORMAT: json.dumps(header)})
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import camp
@@ -74,10 +75,10 @@ def test_foreign_files_are_refused(saved, tmp_path):
 
 def test_a_failed_save_leaves_the_old_file(potential, saved, monkeypatch):
     def full_disk(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     before = saved.read_bytes()
-    monkeypatch.setattr("camp.potential.saving.save_file", full_disk)
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
     with pytest.raises(InputError, match="No space left"):
         save(potential, saved)
     assert saved.read_bytes() == before
