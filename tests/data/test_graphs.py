@@ -174,7 +174,7 @@ def test_full_disk_is_one_message(tmp_path, structures, monkeypatch):
     def fail(*arguments, **more):
         raise SafetensorError("Error while serializing: No space left on device")
 
-    monkeypatch.setattr(graphs, "save_file", fail)
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
     with pytest.raises(InputError, match=r"cannot write .*No space left"):
         GraphDataset(structures, CUTOFF, cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
