@@ -19,16 +19,17 @@ FETCHED = "cache/public"
 GRAPH_CACHE = "cache/graphs"
 # Which parts of the package the outputs of a step depend on. The command line holds no science.
 POTENTIAL = ["cartesian", "graph", "models", "potential"]
+READERS = ["data/readers.py", "data/formats"]
 SOURCES = {
-    "generate": ["data/generate", "data/readers.py"],
+    "generate": ["data/generate", *READERS],
     "fetch": ["data/sources.py"],
-    "convert": ["data/readers.py", "data/sources.py", "data/units.py"],
-    "split": ["data/splits.py", "data/readers.py"],
-    "train": [*POTENTIAL, "data/graphs.py", "data/readers.py", "training"],
+    "convert": [*READERS, "data/sources.py", "data/units.py"],
+    "split": ["data/splits.py", *READERS],
+    "train": [*POTENTIAL, "data/graphs.py", *READERS, "training"],
     "import": POTENTIAL,
-    "evaluate": [*POTENTIAL, "data/readers.py", "training/evaluation.py"],
+    "evaluate": [*POTENTIAL, *READERS, "training/evaluation.py"],
     "report": ["report"],
-    "notebook": [*POTENTIAL, "data/readers.py", "training", "report"],
+    "notebook": [*POTENTIAL, *READERS, "training", "report"],
 }
 
 # Every rule finds the commands of the environment that runs snakemake.

@@ -1,0 +1,1 @@
+"""One module for each format in which labelled structures are published."""

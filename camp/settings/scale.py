@@ -1,0 +1,228 @@
+"""The settings of one scale: everything that the workflow makes, and what cannot be made."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from camp.settings.layers import Layer, Layers, merge, read_yaml, suggestion
+from camp.settings.schema import (
+    DEFAULT_MODEL,
+    DEFAULT_RESOURCES,
+    DEFAULT_TRAINING,
+    PARTS,
+    SCALE,
+    TASKS,
+    Json,
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Everything the workflow needs to know; every task complete with its defaults."""
+
+    name: str
+    data: str
+    weights: str  # own | published
+    mirror: str | None
+    data_folder: str | None
+    datasets: Json
+    tasks: Json
+    notebooks: Json
+
+    def runs(self, task: str) -> list[str]:
+        """Names of the models of a task: seed-1, seed-2, … or published."""
+        if self.weights == "published":
+            return ["published"]
+        return [f"seed-{seed}" for seed in self.tasks[task]["seeds"]]
+
+    def dataset_of(self, task: str) -> Json:
+        return self.datasets[self.tasks[task]["dataset"]]
+
+    def files_of(self, dataset: str) -> list[str]:
+        """Paths of a dataset's own files (not the fetched ones)."""
+        folder = Path(self.data_folder or "")
+        return [str(folder / file) for file in self.datasets[dataset].get("files", [])]
+
+    def training_settings(self, task: str, *, data: str, split: str) -> Json:
+        """What ``camp train`` reads: one self-contained mapping for a task."""
+        settings = self.tasks[task]
+        labels = {"scale": self.name, "data": settings["data"], "note": settings["note"]}
+        return {
+            "task": task,
+            "title": settings["title"],
+            "data": data,
+            "split": split,
+            "model": settings["model"],
+            "training": settings["training"],
+            "labels": labels,
+        }
+
+
+def load_scale(
+    files: Sequence[str | Path], overrides: Mapping[str, Any], *, tasks_file: str | Path
+) -> Scale:
+    """The settings of a scale.
+
+    :param files: YAML files, the later ones over the earlier ones.
+    :param overrides: values from the command line, over all files.
+    :param tasks_file: the tasks of the paper with their hyperparameters.
+    :raises InputError: unknown key, wrong type, impossible value; one line.
+    """
+    paper = Layers([Layer(str(tasks_file), read_yaml(tasks_file))])
+    paper.validate(TASKS)
+    layers = [Layer(str(file), read_yaml(file)) for file in files]
+    if overrides:
+        layers.append(Layer("--config", dict(overrides)))
+    given = Layers(layers)
+    given.validate(SCALE)
+    content = given.content
+    for name in content["tasks"]:
+        if name not in paper.content:
+            hint = suggestion(name, [*paper.content])
+            raise given.error(["tasks", name], f"is not a task of {tasks_file}{hint}")
+    scale = Scale(
+        name=content["scale"],
+        data=content["data"],
+        weights=content["weights"],
+        mirror=content.get("mirror"),
+        data_folder=content.get("data_folder"),
+        datasets=content["datasets"],
+        tasks={
+            name: _complete_task(paper.content[name], task, content)
+            for name, task in content["tasks"].items()
+        },
+        notebooks=content.get("notebooks", {}),
+    )
+    for keys, complaint in _impossible(scale, content):
+        raise given.error(keys, complaint)
+    return scale
+
+
+def _complete_task(paper: Json, task: Json, content: Json) -> Json:
+    """A task with everything that is said elsewhere: tasks file, dataset, scale, defaults."""
+    dataset = content["datasets"].get(task["dataset"], {})
+    defaults = {
+        "model": DEFAULT_MODEL,
+        "training": DEFAULT_TRAINING,
+        "split": {"seed": 0},
+        "seeds": content.get("seeds", []),
+        "data": dataset.get("data", content["data"]),
+        "note": dataset.get("note", ""),
+        "resources": merge(DEFAULT_RESOURCES, content.get("resources", {})),
+    }
+    return merge(merge(defaults, paper), task)
+
+
+def _impossible(scale: Scale, content: Json) -> Iterator[tuple[list[str | int], str]]:
+    """What no schema can see: values that contradict each other or the disk."""
+    if scale.weights == "own" and "seeds" not in content:
+        yield ["seeds"], "is missing; give one seed for each training, such as [1, 2, 3, 4, 5]"
+    for key in ("mirror", "data_folder"):
+        folder = content.get(key)
+        if folder is not None and not Path(folder).is_dir():
+            yield [key], f"is '{folder}', which is not a folder"
+    for name in scale.datasets:
+        for keys, complaint in _impossible_dataset(scale, name):
+            yield ["datasets", name, *keys], complaint
+    for name in scale.tasks:
+        given = content["tasks"][name]
+        for keys, complaint in _impossible_task(scale, name, given):
+            yield ["tasks", name, *keys], complaint
+    for name, task in scale.notebooks.items():
+        if task not in scale.tasks:
+            yield ["notebooks", name], f"is '{task}', no task{suggestion(task, [*scale.tasks])}"
+        elif name == "training" and scale.weights == "published":
+            yield ["notebooks", name], "needs a training, and published weights have none here"
+
+
+def _impossible_dataset(scale: Scale, name: str) -> Iterator[tuple[list[str | int], str]]:
+    dataset = scale.datasets[name]
+    if "generate" in dataset:
+        for key in ("fetch", "files", "molecule", "every", "kcal_per_mol"):
+            if key in dataset:
+                yield [key], "does not go together with 'generate'"
+        if "frames" not in dataset:
+            yield ["frames"], "is missing; say how many frames to generate"
+    elif "fetch" not in dataset and "files" not in dataset:
+        yield [], "needs one of 'generate', 'fetch' and 'files'"
+    else:
+        for key in ("frames", "seed"):
+            if key in dataset:
+                yield [key], "goes with 'generate' only"
+    known = registry_names()
+    for index, wanted in enumerate(dataset.get("fetch", [])):
+        if wanted not in known:
+            yield (
+                ["fetch", index],
+                f"is '{wanted}', no name in the registry{suggestion(wanted, known)}",
+            )
+    for index, file in enumerate(dataset.get("files", [])):
+        if scale.data_folder is None and not Path(file).is_absolute():
+            yield (
+                ["files", index],
+                f"is '{file}', but it is not known where that lies; set data_folder, "
+                "for example --config data_folder=/path/to/data",
+            )
+        path = Path(scale.data_folder or "") / file
+        if not path.is_file():
+            yield ["files", index], f"is '{file}', and there is no file {path}"
+
+
+def _impossible_task(scale: Scale, name: str, given: Json) -> Iterator[tuple[list[str | int], str]]:
+    task = scale.tasks[name]
+    if task["dataset"] not in scale.datasets:
+        wrong = task["dataset"]
+        yield ["dataset"], f"is '{wrong}', no dataset{suggestion(wrong, [*scale.datasets])}"
+        return
+    if scale.weights == "published":
+        for key in ("split", "seeds", "model", "training"):
+            if key in given:
+                yield (
+                    [key],
+                    "goes with 'weights: own' only; published weights get all frames",
+                )
+        if "checkpoint" not in task:
+            yield ["checkpoint"], "is missing; name the published weights in the registry"
+        elif task["checkpoint"] not in registry_names():
+            wrong = task["checkpoint"]
+            yield (
+                ["checkpoint"],
+                f"is '{wrong}', no name in the registry{suggestion(wrong, registry_names())}",
+            )
+        return
+    if "checkpoint" in task:
+        yield ["checkpoint"], "goes with 'weights: published' only"
+    yield from _impossible_split(scale, name)
+    if task["training"]["energy_weight"] == task["training"]["forces_weight"] == 0:
+        yield ["training", "energy_weight"], "and forces_weight are both 0; nothing could be learnt"
+
+
+def _impossible_split(scale: Scale, name: str) -> Iterator[tuple[list[str | int], str]]:
+    split, dataset = scale.tasks[name]["split"], scale.dataset_of(name)
+    if "frames" in dataset:
+        parts = {part: split[part] for part in PARTS}
+        wanted = sum(count for count in parts.values() if count != "rest")
+        wanted += "rest" in parts.values()
+        if wanted > dataset["frames"]:
+            sizes = " + ".join(f"{count} {part}" for part, count in parts.items())
+            yield (
+                ["split"],
+                f"asks for {sizes}, but the dataset '{scale.tasks[name]['dataset']}' has "
+                f"{dataset['frames']} frames",
+            )
+    known = [Path(file).name for key in ("fetch", "files") for file in dataset.get(key, [])]
+    for part, source in split.get("sources", {}).items():
+        if source not in known:
+            yield (
+                ["split", "sources", part],
+                f"is '{source}', no file of its dataset{suggestion(source, known)}",
+            )
+
+
+def registry_names() -> list[str]:
+    """Names of all files that ``camp fetch`` knows."""
+    table = resources.files("camp.data").joinpath("registry.csv").read_text(encoding="utf-8")
+    return [row["name"] for row in csv.DictReader(table.splitlines())]

@@ -1,0 +1,221 @@
+"""Defaults and schemas of the settings; each leaf knows how to say what it expects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+# What the paper uses everywhere (Methods; README of the published weights); a task may differ.
+DEFAULT_MODEL: Json = {
+    "architecture": "camp",
+    "channels": 33,
+    "max_rank": 3,
+    "layers": 3,
+    "cutoff": 5.0,
+    "chebyshev_degree": 8,
+    "radial_hidden": [32, 32],
+    "readout_hidden": [32, 32],
+    "envelope_on": "radial",
+}
+DEFAULT_TRAINING: Json = {
+    "batch_size": 4,
+    "max_epochs": 10000,
+    "max_steps": None,
+    "patience": 400,
+    "learning_rate": 0.01,
+    "scheduler_factor": 0.8,
+    "scheduler_patience": 100,
+    "gradient_clip": 1.0,
+    "energy_weight": 1.0,
+    "forces_weight": 1.0,
+    "ema_decay": 0.999,
+    "ema_start": 1000,
+    "ema_power": 0.6667,
+    "ema_every": 10,
+    "compile": True,
+}
+DEFAULT_RESOURCES: Json = {"threads": 1, "gpu": 0, "mem_mb": 4000, "runtime": 60}
+
+
+def _leaf(expected: str, **schema: Any) -> Json:
+    return {**schema, "expected": expected}
+
+
+def _whole(least: int, most: int | None = None) -> Json:
+    if most is None:
+        return _leaf(f"a whole number of at least {least}", type="integer", minimum=least)
+    expected = f"a whole number from {least} to {most}"
+    return _leaf(expected, type="integer", minimum=least, maximum=most)
+
+
+def _number(least: float, most: float | None = None, *, above: bool = False) -> Json:
+    schema: Json = {"type": "number", "exclusiveMinimum" if above else "minimum": least}
+    expected = f"a number {'above' if above else 'of at least'} {least:g}"
+    if most is not None:
+        schema["maximum"] = most
+        expected += f" and at most {most:g}"
+    return _leaf(expected, **schema)
+
+
+def _choice(*values: str) -> Json:
+    return _leaf("one of " + ", ".join(values), enum=list(values))
+
+
+def _list(items: Json, *, least: int = 0, unique: bool = False) -> Json:
+    expected = "a list" + (f" of at least {least}" if least else "") + ", each " + items["expected"]
+    return _leaf(expected, type="array", items=items, minItems=least, uniqueItems=unique)
+
+
+def _optional(schema: Json) -> Json:
+    return {
+        **schema,
+        "type": [schema["type"], "null"],
+        "expected": f"{schema['expected']}, or null",
+    }
+
+
+def _mapping(keys: Json, required: Sequence[str] = ()) -> Json:
+    return _leaf(
+        "keys with values",
+        type="object",
+        properties=keys,
+        required=list(required),
+        additionalProperties=False,
+    )
+
+
+def _named(entries: Json) -> Json:
+    """Entries under names of their own; a name becomes part of file names."""
+    return _leaf(
+        "keys with values",
+        type="object",
+        additionalProperties=entries,
+        propertyNames=_leaf(NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+    )
+
+
+PARTS = ("train", "validation", "test")
+NAME = "a name of letters, digits, '.', '_' and '-'"
+TEXT = _leaf("a text", type="string")
+FILE = _leaf("the name of a file", type="string", minLength=1)
+COUNT_OR_REST = _leaf(
+    "a whole number of at least 1, or 'rest'",
+    type=["integer", "string"],
+    minimum=1,
+    pattern="^rest$",
+)
+MODEL = _mapping(
+    {
+        "architecture": _choice("camp"),
+        "channels": _whole(1, 1024),
+        "max_rank": _whole(0, 4),
+        "layers": _whole(1, 10),
+        "cutoff": _number(0, 20, above=True),
+        "chebyshev_degree": _whole(1, 30),
+        "radial_hidden": _list(_whole(1)),
+        "readout_hidden": _list(_whole(1)),
+        "envelope_on": _choice("radial", "basis"),
+    }
+)
+TRAINING = _mapping(
+    {
+        "batch_size": _whole(1),
+        "max_epochs": _whole(1),
+        "max_steps": _optional(_whole(1)),
+        "patience": _whole(1),
+        "learning_rate": _number(0, 1, above=True),
+        "scheduler_factor": _number(0, 1, above=True),
+        "scheduler_patience": _whole(0),
+        "gradient_clip": _number(0, above=True),
+        "energy_weight": _number(0),
+        "forces_weight": _number(0),
+        "ema_decay": _number(0, 1),
+        "ema_start": _whole(0),
+        "ema_power": _number(0, above=True),
+        "ema_every": _whole(1),
+        "compile": _leaf("true or false", type="boolean"),
+    }
+)
+SPLIT = _mapping(
+    {
+        "train": _whole(1),
+        "validation": _whole(1),
+        "test": COUNT_OR_REST,
+        "seed": _whole(0),
+        "sources": _mapping(dict.fromkeys(PARTS, FILE)),
+    }
+)
+RESOURCES = _mapping(
+    {
+        "threads": _whole(1),
+        "gpu": _whole(0),
+        "mem_mb": _whole(100),
+        "runtime": _whole(1),
+    }
+)
+SEEDS = _list(_whole(0), least=1, unique=True)
+_TASK: Json = {
+    "title": TEXT,
+    "system": _choice("lips", "water", "molecule", "graphene"),
+    "paper": _mapping({"energy": TEXT, "forces": TEXT}),
+    "split": SPLIT,
+    "model": MODEL,
+    "training": TRAINING,
+}
+TASKS = _named(_mapping(_TASK, required=list(_TASK)))
+DATASET = _mapping(
+    {
+        "generate": TEXT,
+        "frames": _whole(1),
+        "seed": _whole(0),
+        "fetch": _list(FILE, least=1, unique=True),
+        "files": _list(FILE, least=1, unique=True),
+        "molecule": TEXT,
+        "every": _whole(1),
+        "kcal_per_mol": _number(0, above=True),
+        "data": TEXT,
+        "note": TEXT,
+    }
+)
+SCALE = _mapping(
+    {
+        "scale": _leaf(NAME, type="string", pattern=r"^[a-z0-9][a-z0-9_-]*$"),
+        "data": TEXT,
+        "weights": _choice("own", "published"),
+        "seeds": SEEDS,
+        "mirror": _optional(_leaf("a folder", type="string", minLength=1)),
+        "data_folder": _optional(_leaf("a folder", type="string", minLength=1)),
+        "resources": RESOURCES,
+        "notebooks": _mapping({"training": TEXT, "model": TEXT}),
+        "datasets": _named(DATASET),
+        "tasks": _named(
+            _mapping(
+                {
+                    **_TASK,
+                    "dataset": TEXT,
+                    "seeds": SEEDS,
+                    "checkpoint": FILE,
+                    "energy_unavailable": TEXT,
+                    "note": TEXT,
+                    "resources": RESOURCES,
+                },
+                required=["dataset"],
+            )
+        ),
+    },
+    required=["scale", "data", "weights", "datasets", "tasks"],
+)
+OWN_TRAINING = _mapping(
+    {
+        "task": _leaf(NAME, type="string", minLength=1),
+        "title": TEXT,
+        "data": FILE,
+        "split": FILE,
+        "train": FILE,
+        "validation": FILE,
+        "test": FILE,
+        "model": MODEL,
+        "training": TRAINING,
+        "labels": _leaf("keys with texts", type="object", additionalProperties=TEXT),
+    }
+)
