@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from camp.files import write_text
 from camp.training.module import MONITOR
@@ -62,6 +63,28 @@ class MetricsTable(pl.Callback):
         self.rows = state["rows"]
         self.seconds_before = state["seconds"]
         self.began = time.monotonic()
+
+
+class BestAverage(ModelCheckpoint):
+    """Keeps the weights with the smallest validation error among those that are an average.
+
+    Before averaging begins they are single snapshots, whose energies can be far off at the same
+    error of the forces.
+    """
+
+    def __init__(self, path: Path, *, start: int):
+        super().__init__(
+            path.parent,
+            path.stem,
+            monitor=MONITOR,
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
+        self.start = start
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.global_step > self.start:
+            super().on_validation_end(trainer, module)
 
 
 class ProgressLine(pl.Callback):

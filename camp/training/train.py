@@ -30,7 +30,7 @@ from camp.files import read_json, write_json
 from camp.potential.potential import Potential
 from camp.potential.published import read_checkpoint
 from camp.potential.saving import save
-from camp.training.callbacks import MetricsTable, ProgressLine
+from camp.training.callbacks import BestAverage, MetricsTable, ProgressLine
 from camp.training.compiled import can_compile
 from camp.training.module import MONITOR, TrainingModule
 
@@ -139,7 +139,8 @@ def train(
     """Train one potential and write model.safetensors, metrics.csv and training.json to ``out``.
 
     An interrupted training leaves a checkpoint, from which ``resume`` continues exactly where the
-    last epoch ended.
+    last epoch ended. The weights kept are those with the best validation error among the
+    averaged ones, or the last if the training ends before averaging begins.
 
     :param settings: with the sections ``model`` and ``training`` of a task.
     :param cache: folder for processed graphs.
@@ -173,7 +174,10 @@ def train(
         module = TrainingModule(potential, dict(options), compiled=compiled)
         table = MetricsTable(out / METRICS_FILE)
         stopping = EarlyStopping(MONITOR, patience=options["patience"], check_finite=True)
-        best = _checkpoints(out, BEST, monitor=MONITOR, save_weights_only=True)
+        best = BestAverage(out / BEST, start=options["ema_start"])
+        last = ModelCheckpoint(
+            out, Path(LAST).stem, save_on_train_epoch_end=True, enable_version_counter=False
+        )
         trainer = pl.Trainer(
             accelerator="auto",
             devices=devices,
@@ -187,7 +191,7 @@ def train(
                 table,
                 TQDMProgressBar() if bar else ProgressLine(),
                 best,
-                _checkpoints(out, LAST, save_on_train_epoch_end=True),
+                last,
             ],
             logger=TensorBoardLogger(out, name="tensorboard", version=""),
             plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
@@ -203,19 +207,23 @@ def train(
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
-        if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+        error = trainer.callback_metrics[MONITOR]
+        if best.best_model_score is not None:
+            error = best.best_model_score
+            weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
+            module.load_state_dict(weights)
+        if not torch.isfinite(error):
             raise InputError(
                 f"{out}: the training diverged, no validation error is a number; lower "
                 "learning_rate or gradient_clip"
             )
-        module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
         summary = {
             "seed": seed,
             "parameters": sum(p.numel() for p in potential.parameters() if p.requires_grad),
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
             "stop_reason": _stop_reason(trainer, stopping),
-            "best_validation_forces_mae": float(best.best_model_score),
+            "best_validation_forces_mae": float(error),
             "seconds": round(table.seconds(), 1),
             "device": str(trainer.strategy.root_device),
             "compiled": compiled,
@@ -228,12 +236,6 @@ def train(
             for name in (LAST, BEST):
                 (out / name).unlink(missing_ok=True)
     return summary
-
-
-def _checkpoints(out: Path, name: str, **options: Any) -> ModelCheckpoint:
-    """One checkpoint under this name, overwritten when a newer or better one comes."""
-    stem = name.removesuffix(".ckpt")
-    return ModelCheckpoint(out, stem, enable_version_counter=False, **options)
 
 
 def _finished(out: Path, identity: str, resume: bool) -> dict[str, Any]:
