@@ -86,6 +86,10 @@ class BestAverage(ModelCheckpoint):
         if trainer.global_step > self.start:
             super().on_validation_end(trainer, module)
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.global_step > self.start:
+            super().on_train_epoch_end(trainer, module)
+
 
 class ProgressLine(pl.Callback):
     """A line on stderr now and then, where a progress bar would only fill a log file."""

@@ -187,6 +187,18 @@ def test_finished_training_is_not_overwritten(finished):
     assert (finished / MODEL_FILE).read_bytes() == before
 
 
+def test_snapshots_before_averaging_are_not_kept(tmp_path):
+    """Also where they are better: here training moves away from what validation asks for."""
+    validation = clusters(3, seed=9)
+    for atoms in validation:
+        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((5, 3)))
+    train(settings(ema_start=15), clusters(6), validation, seed=1, out=tmp_path)
+    *early, last = [float(row["validation_forces_mae"]) for row in metrics(tmp_path)]
+    assert min(early) < last
+    summary = json.loads((tmp_path / SUMMARY_FILE).read_text())
+    assert summary["best_validation_forces_mae"] == pytest.approx(last, rel=1e-6)
+
+
 def test_training_shorter_than_the_start_of_averaging(tmp_path):
     """There is no average to choose from: the last weights are kept."""
     summary = train(
