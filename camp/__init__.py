@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from camp.potential.calculator import Calculator
     from camp.potential.potential import Evaluation, Potential
     from camp.potential.saving import load
+    from camp.potential.torchsim import TorchSimModel
 
 __version__ = "0.1.0"
-__all__ = ["Calculator", "Evaluation", "Potential", "load"]
+__all__ = ["Calculator", "Evaluation", "Potential", "TorchSimModel", "load"]
 
 _HOMES = {
     "Calculator": "camp.potential.calculator",
     "Evaluation": "camp.potential.potential",
     "Potential": "camp.potential.potential",
+    "TorchSimModel": "camp.potential.torchsim",
     "load": "camp.potential.saving",
 }
 

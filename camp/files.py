@@ -1,5 +1,6 @@
-"""Writing files so that a reader never meets a half-written one."""
+"""Writing files so that a reader never meets a half-written one, and one writer per folder."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -85,3 +86,22 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a JSON file ({error})") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second process from writing into the same folder; makes the folder.
+
+    :raises InputError: the folder is in use, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder} is in use by another process of camp") from None
+        yield

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from camp import __version__
-from camp.cli import data, models, results
+from camp.cli import data, models, results, simulations
 from camp.errors import InputError
 
 # What the system refuses for reasons that the user can mend.
@@ -19,10 +19,14 @@ VERBS = (
     models.add_train,
     models.add_evaluate,
     models.add_import,
+    simulations.add_md,
+    simulations.add_analyse,
+    simulations.add_scan,
     data.add_fetch,
     data.add_generate,
     data.add_convert,
     data.add_split,
+    data.add_select,
     results.add_table,
     results.add_figure,
     results.add_scoreboard,

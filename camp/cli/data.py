@@ -130,6 +130,7 @@ def run_split(arguments: argparse.Namespace) -> None:
         arguments.test,
         arguments.seed,
         sources=sources,
+        exclude=arguments.exclude,
     )
     if split.duplicates:
         first, second = split.duplicates[0]
@@ -154,8 +155,49 @@ def add_split(verbs) -> None:
         parser.add_argument(
             f"--{part}-source", metavar="FILE", help="draw it from this file given to 'convert'"
         )
+    parser.add_argument(
+        "--exclude",
+        choices=("rigid-bilayers",),
+        action="append",
+        default=[],
+        help="keep such frames out of training and validation",
+    )
     parser.set_defaults(run=run_split)
 
 
 def _count_or_rest(text: str) -> int | str:
     return text if text == "rest" else int(text)
+
+
+def run_select(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from camp.data.readers import read_structures, write_structures
+    from camp.data.splits import read_split
+
+    structures = read_structures(arguments.data, labels=False)
+    if arguments.split:
+        split = read_split(arguments.split, len(structures))
+        structures = [structures[index] for index in getattr(split, arguments.part)]
+    if arguments.frames > len(structures):
+        raise InputError(
+            f"{arguments.data} has {len(structures)} frames to choose from; {arguments.frames} "
+            "are asked for"
+        )
+    generator = np.random.default_rng(arguments.seed)
+    chosen = sorted(generator.choice(len(structures), arguments.frames, replace=False).tolist())
+    write_structures(arguments.out, [structures[k].repeat(arguments.repeat) for k in chosen])
+
+
+def add_select(verbs) -> None:
+    parser = verbs.add_parser("select", help="draw some frames, without labels, to start from")
+    parser.add_argument("data", type=Path, help="structures, any supported format")
+    parser.add_argument("out", type=Path, help="file to write (.xyz or .xyz.gz)")
+    parser.add_argument("--frames", type=int, required=True, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", type=Path, help="draw from one part of this split only")
+    parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
+    parser.add_argument(
+        "--repeat", type=int, nargs=3, default=(1, 1, 1), metavar="N", help="supercell"
+    )
+    parser.set_defaults(run=run_select)

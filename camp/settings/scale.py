@@ -9,14 +9,18 @@ from typing import Any
 
 from camp.settings.layers import Layer, Layers, merge, read_yaml, suggestion
 from camp.settings.schema import (
+    DEFAULT_ANALYSIS,
+    DEFAULT_MD,
     DEFAULT_MODEL,
     DEFAULT_RESOURCES,
     DEFAULT_TRAINING,
     PARTS,
     SCALE,
+    SIMULATIONS,
     TASKS,
     Json,
 )
+from camp.settings.simulation import REQUIRED, impossible_times
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Scale:
     datasets: Json
     tasks: Json
     notebooks: Json
+    simulations: Json
+    references: Json
 
     def runs(self, task: str) -> list[str]:
         """Names of the models of a task: seed-1, seed-2, … or published."""
@@ -45,6 +51,18 @@ class Scale:
         """Paths of a dataset's own files (not the fetched ones)."""
         folder = Path(self.data_folder or "")
         return [str(folder / file) for file in self.datasets[dataset].get("files", [])]
+
+    def reference_file(self, name: str, key: str) -> list[str]:
+        """Path of a file that belongs to a reference, if it has one."""
+        file = self.references[name].get(key)
+        return [str(Path(self.data_folder or "") / file)] if file else []
+
+    def parts(self, simulation: str) -> list[str]:
+        """Jobs of a simulation: one for each replica, or one for all where they share a batch."""
+        settings = self.simulations[simulation]["md"]
+        if settings["engine"] == "torchsim":
+            return ["all"]
+        return [f"replica-{k}" for k in range(1, settings["replicas"] + 1)]
 
     def training_settings(self, task: str, *, data: str, split: str) -> Json:
         """What ``camp train`` reads: one self-contained mapping for a task."""
@@ -62,27 +80,43 @@ class Scale:
 
 
 def load_scale(
-    files: Sequence[str | Path], overrides: Mapping[str, Any], *, tasks_file: str | Path
+    files: Sequence[str | Path],
+    overrides: Mapping[str, Any],
+    *,
+    tasks_file: str | Path,
+    simulations_file: str | Path,
 ) -> Scale:
     """The settings of a scale.
 
     :param files: YAML files, the later ones over the earlier ones.
     :param overrides: values from the command line, over all files.
     :param tasks_file: the tasks of the paper with their hyperparameters.
+    :param simulations_file: the simulations of the paper with their conditions.
     :raises InputError: unknown key, wrong type, impossible value; one line.
     """
     paper = Layers([Layer(str(tasks_file), read_yaml(tasks_file))])
     paper.validate(TASKS)
+    simulated = Layers([Layer(str(simulations_file), read_yaml(simulations_file))])
+    simulated.validate(SIMULATIONS)
     layers = [Layer(str(file), read_yaml(file)) for file in files]
     if overrides:
         layers.append(Layer("--config", dict(overrides)))
     given = Layers(layers)
     given.validate(SCALE)
     content = given.content
-    for name in content["tasks"]:
-        if name not in paper.content:
-            hint = suggestion(name, [*paper.content])
-            raise given.error(["tasks", name], f"is not a task of {tasks_file}{hint}")
+    for kind, file, known in (
+        ("tasks", tasks_file, paper.content),
+        ("simulations", simulations_file, simulated.content),
+    ):
+        for name in content.get(kind, {}):
+            if name not in known:
+                hint = suggestion(name, [*known])
+                complaint = f"is not a {kind.removesuffix('s')} of {file}{hint}"
+                raise given.error([kind, name], complaint)
+    tasks = {
+        name: _complete_task(paper.content[name], task, content)
+        for name, task in content["tasks"].items()
+    }
     scale = Scale(
         name=content["scale"],
         data=content["data"],
@@ -90,11 +124,13 @@ def load_scale(
         mirror=content.get("mirror"),
         data_folder=content.get("data_folder"),
         datasets=content["datasets"],
-        tasks={
-            name: _complete_task(paper.content[name], task, content)
-            for name, task in content["tasks"].items()
-        },
+        tasks=tasks,
         notebooks=content.get("notebooks", {}),
+        simulations={
+            name: _complete_simulation(simulated.content[name], simulation, tasks, content)
+            for name, simulation in content.get("simulations", {}).items()
+        },
+        references=content.get("references", {}),
     )
     for keys, complaint in _impossible(scale, content):
         raise given.error(keys, complaint)
@@ -116,6 +152,22 @@ def _complete_task(paper: Json, task: Json, content: Json) -> Json:
     return merge(merge(defaults, paper), task)
 
 
+def _complete_simulation(paper: Json, simulation: Json, tasks: Json, content: Json) -> Json:
+    """A simulation with everything that is said elsewhere."""
+    task = tasks.get(simulation["task"], {})
+    defaults = {
+        "paper": {},
+        "md": DEFAULT_MD,
+        "analysis": DEFAULT_ANALYSIS,
+        "start": {"frames": 1, "seed": 0, "repeat": [1, 1, 1]},
+        "data": task.get("data", content["data"]),
+        "note": "",
+        # Replicas side by side are faster than many threads on one.
+        "resources": {**DEFAULT_RESOURCES, **content.get("resources", {}), "threads": 1},
+    }
+    return merge(merge(defaults, paper), simulation)
+
+
 def _impossible(scale: Scale, content: Json) -> Iterator[tuple[list[str | int], str]]:
     """What no schema can see: values that contradict each other or the disk."""
     if scale.weights == "own" and "seeds" not in content:
@@ -131,6 +183,12 @@ def _impossible(scale: Scale, content: Json) -> Iterator[tuple[list[str | int], 
         given = content["tasks"][name]
         for keys, complaint in _impossible_task(scale, name, given):
             yield ["tasks", name, *keys], complaint
+    for name in scale.simulations:
+        for keys, complaint in _impossible_simulation(scale, name):
+            yield ["simulations", name, *keys], complaint
+    for name in scale.references:
+        for keys, complaint in _impossible_source(scale, scale.references[name]):
+            yield ["references", name, *keys], complaint
     for name, task in scale.notebooks.items():
         if task not in scale.tasks:
             yield ["notebooks", name], f"is '{task}', no task{suggestion(task, [*scale.tasks])}"
@@ -198,6 +256,34 @@ def _impossible_task(scale: Scale, name: str, given: Json) -> Iterator[tuple[lis
     yield from _impossible_split(scale, name)
     if task["training"]["energy_weight"] == task["training"]["forces_weight"] == 0:
         yield ["training", "energy_weight"], "and forces_weight are both 0; nothing could be learnt"
+
+
+def _impossible_simulation(scale: Scale, name: str) -> Iterator[tuple[list[str | int], str]]:
+    simulation = scale.simulations[name]
+    task = simulation["task"]
+    if task not in scale.tasks:
+        yield ["task"], f"is '{task}', no task of this scale{suggestion(task, [*scale.tasks])}"
+    for key in REQUIRED:
+        if key not in simulation["md"]:
+            yield ["md", key], "is missing"
+            return
+    for key, complaint in impossible_times(simulation["md"]):
+        yield ["md", key], complaint
+    for keys, complaint in _impossible_source(scale, simulation["start"]):
+        yield ["start", *keys], complaint
+
+
+def _impossible_source(scale: Scale, source: Json) -> Iterator[tuple[list[str | int], str]]:
+    """Where structures or reference data come from: a dataset of the scale, or a public file."""
+    if ("dataset" in source) == ("fetch" in source):
+        yield [], "needs one of 'dataset' and 'fetch'"
+        return
+    if "dataset" in source and source["dataset"] not in scale.datasets:
+        wrong = source["dataset"]
+        yield ["dataset"], f"is '{wrong}', no dataset{suggestion(wrong, [*scale.datasets])}"
+    if "fetch" in source and source["fetch"] not in (known := registry_names()):
+        wrong = source["fetch"]
+        yield ["fetch"], f"is '{wrong}', no name in the registry{suggestion(wrong, known)}"
 
 
 def _impossible_split(scale: Scale, name: str) -> Iterator[tuple[list[str | int], str]]:

@@ -34,6 +34,28 @@ DEFAULT_TRAINING: Json = {
     "ema_every": 10,
     "compile": True,
 }
+# The paper's thermostat and sampling are not printed; these are the usual ones.
+DEFAULT_MD: Json = {
+    "engine": "ase",
+    "ensemble": "nvt",
+    "equilibration": 0.0,
+    "thermostat_time": 100.0,
+    "sample_every": 10.0,
+    "replicas": 1,
+    "seed": 1,
+    "compile": False,
+}
+DEFAULT_ANALYSIS: Json = {
+    "rdf": [],
+    "rdf_bin": 0.05,
+    "rdf_max": None,
+    "adf": {},
+    "msd": [],
+    "fit": None,
+    "stability": "end",
+    "threshold": 1.0,
+    "window": 1.0,
+}
 DEFAULT_RESOURCES: Json = {"threads": 1, "gpu": 0, "mem_mb": 4000, "runtime": 60}
 
 
@@ -95,6 +117,10 @@ def _named(entries: Json) -> Json:
 
 
 PARTS = ("train", "validation", "test")
+ELEMENT = r"^[A-Z][a-z]?$"
+PAIR = r"^[A-Z][a-z]?-[A-Z][a-z]?$"
+TRIPLE = r"^[A-Z][a-z]?-[A-Z][a-z]?-[A-Z][a-z]?$"
+REFERENCES = ("aimd", "xray-2013", "xray-2014", "neutron", "revpbe0")
 NAME = "a name of letters, digits, '.', '_' and '-'"
 TEXT = _leaf("a text", type="string")
 FILE = _leaf("the name of a file", type="string", minLength=1)
@@ -143,6 +169,40 @@ SPLIT = _mapping(
         "test": COUNT_OR_REST,
         "seed": _whole(0),
         "sources": _mapping(dict.fromkeys(PARTS, FILE)),
+        "exclude": _list(_choice("rigid-bilayers"), unique=True),
+    }
+)
+MD = _mapping(
+    {
+        "engine": _choice("ase", "torchsim"),
+        "ensemble": _choice("nvt", "nve"),
+        "temperature": _number(0, above=True),
+        "timestep": _number(0, 20, above=True),
+        "length": _number(0, above=True),
+        "equilibration": _number(0),
+        "thermostat_time": _number(0, above=True),
+        "sample_every": _number(0, above=True),
+        "replicas": _whole(1),
+        "seed": _whole(0),
+        "compile": _leaf("true or false", type="boolean"),
+    },
+)
+ANALYSIS = _mapping(
+    {
+        "rdf": _list(_leaf("a pair such as O-O", type="string", pattern=PAIR)),
+        "rdf_bin": _number(0, 1, above=True),
+        "rdf_max": _optional(_number(0, above=True)),
+        "adf": _leaf(
+            "angles such as S-P-S with their cutoff in Å",
+            type="object",
+            additionalProperties=_number(0, above=True),
+            propertyNames=_leaf("a triple such as S-P-S", pattern=TRIPLE),
+        ),
+        "msd": _list(_leaf("the symbol of an element", type="string", pattern=ELEMENT)),
+        "fit": _optional(_list(_number(0), least=2)),
+        "stability": _choice("rdf", "bonds", "end"),
+        "threshold": _number(0, above=True),
+        "window": _number(0, above=True),
     }
 )
 RESOURCES = _mapping(
@@ -177,6 +237,23 @@ DATASET = _mapping(
         "note": TEXT,
     }
 )
+_SIMULATION: Json = {
+    "title": TEXT,
+    "paper": _mapping({"diffusivity": TEXT, "diffusivity_mae": TEXT, "stability": TEXT}),
+    "md": MD,
+    "analysis": ANALYSIS,
+}
+SIMULATIONS = _named(_mapping(_SIMULATION, required=["title", "md", "analysis"]))
+_START = _mapping(
+    {
+        "dataset": TEXT,
+        "fetch": FILE,
+        "frames": _whole(1),
+        "seed": _whole(0),
+        "repeat": _list(_whole(1), least=3),
+    }
+)
+_REFERENCE = _mapping({"dataset": TEXT, "msd": FILE, "fetch": FILE})
 SCALE = _mapping(
     {
         "scale": _leaf(NAME, type="string", pattern=r"^[a-z0-9][a-z0-9_-]*$"),
@@ -202,6 +279,20 @@ SCALE = _mapping(
                 required=["dataset"],
             )
         ),
+        "simulations": _named(
+            _mapping(
+                {
+                    **_SIMULATION,
+                    "task": TEXT,
+                    "start": _START,
+                    "data": TEXT,
+                    "note": TEXT,
+                    "resources": RESOURCES,
+                },
+                required=["task", "start"],
+            )
+        ),
+        "references": _mapping(dict.fromkeys(REFERENCES, _REFERENCE)),
     },
     required=["scale", "data", "weights", "datasets", "tasks"],
 )

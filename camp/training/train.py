@@ -1,11 +1,10 @@
 """Training of one potential: one task, one seed, one folder."""
 
-import fcntl
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from camp.data.graphs import GraphDataset, collate
 from camp.errors import InputError
-from camp.files import read_json, write_json
+from camp.files import locked, read_json, write_json
 from camp.potential.potential import Potential
 from camp.potential.published import read_checkpoint
 from camp.potential.saving import save
@@ -69,28 +68,6 @@ class TrainingData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.validation, shuffle=False)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second training out of the same folder; the other processes of this one may enter.
-
-    :raises InputError: the folder is in use, or cannot be written.
-    """
-    if getattr(rank_zero_only, "rank", 0):
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder} is in use by another training") from None
-        yield
 
 
 def fingerprint(settings: Mapping[str, Any], data: Sequence[GraphDataset], seed: int) -> str:
@@ -162,7 +139,8 @@ def train(
             "structure has; draw another split"
         )
     identity = fingerprint(settings, datasets, seed)
-    with locked(out):
+    # One lock for all processes of a training.
+    with nullcontext() if getattr(rank_zero_only, "rank", 0) else locked(out):
         if (out / MODEL_FILE).exists():
             return _finished(out, identity, resume)
         checkpoint = _checkpoint_to_resume(out, identity, resume)

@@ -1,0 +1,213 @@
+"""Verbs of molecular dynamics and of scans of the energy: md, analyse, scan."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camp.errors import InputError
+
+if TYPE_CHECKING:
+    from camp.md.simulate import MakeEngine
+    from camp.potential.potential import Potential
+
+
+def run_md(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from camp.data.readers import read_structures
+    from camp.md.simulate import simulate
+    from camp.potential.saving import load
+    from camp.process import reuse_freed_memory
+    from camp.settings import load_simulation
+
+    settings = load_simulation(arguments.config)
+    replicas = arguments.replicas or range(1, settings["replicas"] + 1)
+    if max(replicas) > settings["replicas"]:
+        raise InputError(
+            f"--replicas asks for replica {max(replicas)}; {arguments.config} has "
+            f"{settings['replicas']}"
+        )
+    reuse_freed_memory()
+    potential = load(arguments.model)
+    try:
+        torch.zeros(1, device=arguments.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device {arguments.device} cannot be used: {reason}") from None
+    structures = read_structures(arguments.structure, labels=False)
+    summary = simulate(
+        potential,
+        structures,
+        settings,
+        _engine_maker(potential, settings, arguments),
+        out=arguments.out,
+        replicas=list(replicas),
+        set_aside=arguments.set_aside,
+        progress=sys.stderr.isatty(),
+        machine={
+            "engine": settings["engine"],
+            "device": arguments.device,
+            "dtype": arguments.dtype,
+            "threads": torch.get_num_threads(),
+        },
+    )
+    for replica in summary["replicas"]:
+        end = f"exploded ({replica['reason']})" if replica["reason"] else "completed"
+        print(f"replica {replica['replica']}: {replica['time_fs'] / 1000:g} ps, {end}")
+
+
+def _engine_maker(
+    potential: "Potential", settings: Mapping[str, Any], arguments: argparse.Namespace
+) -> "MakeEngine":
+    if settings["engine"] == "torchsim":
+        # In this order: the model says what to install where TorchSim is missing.
+        from camp.potential.torchsim import TorchSimModel  # isort: split
+        from camp.md.torchsim_engine import TorchSimEngine
+
+        model = TorchSimModel(potential, device=arguments.device, dtype=arguments.dtype)
+        return lambda states, ensemble: TorchSimEngine(model, states, settings, ensemble=ensemble)
+
+    from camp.md.ase_engine import AseEngine
+    from camp.potential.calculator import Calculator
+
+    def calculator() -> Calculator:
+        return Calculator(
+            potential,
+            device=arguments.device,
+            dtype=arguments.dtype,
+        )
+
+    return lambda states, ensemble: AseEngine(calculator, states, settings, ensemble=ensemble)
+
+
+def _replicas(text: str) -> Sequence[int]:
+    first, _, last = text.partition("-")
+    if not first.isdecimal() or (last and not last.isdecimal()) or int(first) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a replica such as 3, or a range 1-5")
+    numbers = range(int(first), int(last or first) + 1)
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty range")
+    return numbers
+
+
+def add_md(verbs) -> None:
+    parser = verbs.add_parser("md", help="molecular dynamics; continues what was interrupted")
+    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    parser.add_argument("structure", type=Path, help="starting structures, one or several")
+    parser.add_argument("--config", type=Path, required=True, help="settings (YAML)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for trajectories")
+    parser.add_argument(
+        "--replicas", type=_replicas, metavar="N|N-M", help="only these (default: all)"
+    )
+    parser.add_argument(
+        "--set-aside", action="store_true", help="move a run with other settings out of the way"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.set_defaults(run=run_md)
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    labels = parser.add_argument_group("labels kept with the results")
+    labels.add_argument("--simulation")
+    labels.add_argument("--title", default="")
+    labels.add_argument("--task")
+    labels.add_argument("--scale")
+    labels.add_argument("--weights", choices=("own", "published"))
+    labels.add_argument("--data-label", metavar="TEXT")
+    labels.add_argument("--seed", type=int)
+    labels.add_argument("--train-size", type=int, metavar="N")
+    labels.add_argument("--note", default="")
+
+
+def _labels(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("simulation", "title", "task", "scale", "weights", "seed", "train_size", "note")
+    return {name: getattr(arguments, name) for name in names} | {"data": arguments.data_label}
+
+
+def run_analyse(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import read_structures
+    from camp.files import write_json
+    from camp.md.analysis import analyse, analyse_reference
+    from camp.settings import load_analysis
+
+    if bool(arguments.folders) == bool(arguments.reference):
+        raise InputError("give either folders of camp md, or --reference with structures")
+    settings = load_analysis(arguments.config)
+    if arguments.reference:
+        result = analyse_reference(
+            read_structures(arguments.reference, labels=False),
+            settings,
+            _labels(arguments),
+            arguments.msd,
+        )
+    else:
+        bonds = read_structures(arguments.bonds, labels=False) if arguments.bonds else None
+        result = analyse(arguments.folders, settings, _labels(arguments), bonds)
+    write_json(arguments.out, result)
+
+
+def add_analyse(verbs) -> None:
+    parser = verbs.add_parser("analyse", help="stability, structure and diffusion of simulations")
+    parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="of camp md")
+    parser.add_argument("--config", type=Path, required=True, help="what to compute (YAML)")
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON")
+    parser.add_argument(
+        "--bonds", type=Path, metavar="DATA", help="structures with the bonds' usual lengths"
+    )
+    parser.add_argument(
+        "--reference", type=Path, metavar="DATA", help="analyse these structures instead"
+    )
+    parser.add_argument(
+        "--msd", type=Path, metavar="CSV", help="mean squared displacements of the reference"
+    )
+    _add_labels(parser)
+    parser.set_defaults(run=run_analyse)
+
+
+def run_scan(arguments: argparse.Namespace) -> None:
+    from camp.files import write_json
+    from camp.md.scans import dimer_scan, interlayer_scan
+    from camp.potential.saving import load
+
+    potential = load(arguments.model)
+    labels = _labels(arguments)
+    if arguments.kind == "dimer":
+        from ase.data import chemical_symbols
+
+        outermost = (potential.species[0], potential.species[-1])
+        pair = arguments.pair or tuple(chemical_symbols[number] for number in outermost)
+        result = dimer_scan(potential, *pair, **labels)
+    else:
+        from camp.data.bilayers import find_bilayers
+        from camp.data.readers import read_structures
+
+        if arguments.references is None:
+            raise InputError("an interlayer scan needs --references: structures with bilayers")
+        references = list(find_bilayers(read_structures(arguments.references)).values())
+        result = interlayer_scan(potential, references, **labels)
+    write_json(arguments.out, result)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    first, _, second = text.partition("-")
+    if not (first and second):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a pair such as Li-S")
+    return first, second
+
+
+def add_scan(verbs) -> None:
+    parser = verbs.add_parser("scan", help="energies along a path: bilayer graphene, or a pair")
+    parser.add_argument("kind", choices=("interlayer", "dimer"))
+    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON")
+    parser.add_argument(
+        "--references", type=Path, metavar="DATA", help="structures, rigid bilayers among them"
+    )
+    parser.add_argument(
+        "--pair", type=_pair, metavar="A-B", help="elements (default: the lightest and heaviest)"
+    )
+    _add_labels(parser)
+    parser.set_defaults(run=run_scan)

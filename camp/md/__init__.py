@@ -1,0 +1,1 @@
+"""Molecular dynamics: engines, trajectories, stability, observables (Figs. 3–6)."""

@@ -1,0 +1,320 @@
+"""One simulation: replicas from their starting structures to their trajectories, resumable."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import complete_cell
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
+from tqdm import tqdm
+
+from camp.errors import InputError
+from camp.files import locked, read_json, write_json
+from camp.graph.neighbours import neighbour_list
+from camp.md.states import Engine, Sample, State
+from camp.md.trajectory import Writer, number_of_frames, read_state
+from camp.potential.potential import Potential
+
+RUN_FILE = "run.json"
+SUMMARY_FILE = "simulation.json"
+# Å; no bond is as short as this, and no potential has learnt what happens below.
+OVERLAP_DISTANCE = 0.5
+# Settings that may change between two parts of one run.
+FREE_SETTINGS = ("length", "replicas", "compile")
+
+# (states, ensemble) → engine
+MakeEngine = Callable[[Sequence[State], str], Engine]
+
+
+def trajectory_name(replica: int) -> str:
+    return f"replica-{replica}.traj"
+
+
+def check_structure(potential: Potential, atoms: Atoms) -> None:
+    """Refuse a structure with which this potential cannot simulate.
+
+    :raises InputError: unknown species, overlapping atoms, or a periodic cell so small that atoms
+        would meet their own images.
+    """
+    potential.graph(atoms)
+    i, j, _ = neighbour_list(atoms, OVERLAP_DISTANCE)
+    if len(i):
+        raise InputError(
+            f"atoms {i[0]} and {j[0]} overlap: they are less than {OVERLAP_DISTANCE} Å apart; "
+            "correct the structure"
+        )
+    if atoms.pbc.any():
+        heights = 1.0 / np.linalg.norm(np.linalg.inv(complete_cell(atoms.cell)), axis=0)
+        smallest = heights[atoms.pbc].min()
+        if smallest < potential.cutoff:
+            raise InputError(
+                f"the cell is {smallest:.2f} Å high, less than the model's cutoff of "
+                f"{potential.cutoff:g} Å, so that atoms would meet their own images; repeat it"
+            )
+
+
+def fingerprint(
+    potential: Potential, structures: Sequence[Atoms], settings: Mapping[str, Any]
+) -> str:
+    """Hash of all that defines a run: model, starting structures, settings but for the length."""
+    digest = hashlib.sha256(model_hash(potential).encode())
+    for atoms in structures:
+        for values in (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    fixed = {
+        key: float(value) if isinstance(value, int) else value  # 1 and 1.0 are the same time
+        for key, value in settings.items()
+        if key not in FREE_SETTINGS
+    }
+    digest.update(json.dumps(fixed, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def model_hash(potential: Potential) -> str:
+    """Hash of a potential's parameters, energy scale and shift."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(potential.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().double().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def initial_state(atoms: Atoms, temperature: float, seed: int) -> State:
+    """Velocities drawn at a temperature (K): no drift, for molecules no rotation either."""
+    start = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    thermalize_momenta(start, temperature, rng=np.random.default_rng(seed))
+    Stationary(start, preserve_temperature=True)
+    if not atoms.pbc.any():
+        ZeroRotation(start, preserve_temperature=True)
+    return State(0, start)
+
+
+class _Run:
+    """The files of one run, and how far its replicas have come."""
+
+    def __init__(self, out: Path, identity: str, settings: Mapping[str, Any]):
+        self.out = out
+        self.identity = identity
+        self.per_sample = round(settings["sample_every"] / settings["timestep"])
+        self.timestep = settings["timestep"]
+        samples = {
+            phase: round(1000 * settings[phase] / settings["sample_every"])
+            for phase in ("equilibration", "length")
+        }
+        self.equilibration = samples["equilibration"] * self.per_sample
+        self.steps = self.equilibration + samples["length"] * self.per_sample
+        self.exploded: dict[str, str] = {}
+
+    def open(self, *, set_aside: bool) -> None:
+        """Claim the folder.
+
+        :raises InputError: it holds something else.
+        """
+        path = self.out / RUN_FILE
+        known = read_json(path) if path.exists() else None
+        if known is None and any(self.out.glob("*.traj")):
+            raise InputError(f"{self.out} holds trajectories that are not of this run")
+        if known is not None and known.get("run") != self.identity:
+            if not set_aside:
+                raise InputError(
+                    f"{self.out} holds a run with another model, structure or settings; choose "
+                    "another --out, or move it away with --set-aside"
+                )
+            self._set_aside()
+            known = None
+        if known is None:
+            self.save()
+        else:
+            self.exploded = known["exploded"]
+
+    def _set_aside(self) -> None:
+        number = 1 + sum(1 for _ in self.out.glob("superseded-*"))
+        aside = self.out / f"superseded-{number}"
+        aside.mkdir()
+        for file in [*self.out.glob("*.traj"), self.out / RUN_FILE, self.out / SUMMARY_FILE]:
+            if file.exists():
+                file.rename(aside / file.name)
+        print(f"{self.out} held another run; moved to {aside}", file=sys.stderr)
+
+    def save(self) -> None:
+        write_json(self.out / RUN_FILE, {"run": self.identity, "exploded": self.exploded})
+
+    def mark_exploded(self, replica: int, reason: str) -> None:
+        if str(replica) not in self.exploded:
+            self.exploded[str(replica)] = reason
+            self.save()
+
+    def writer(self, replica: int) -> Writer:
+        return Writer(self.out / trajectory_name(replica), self.identity)
+
+    def time(self, step: int) -> float:
+        """fs since the end of the equilibration."""
+        return (step - self.equilibration) * self.timestep
+
+    def reached(self, replica: int) -> int | None:
+        """The step of the last sample of a replica, if it has one."""
+        frames = number_of_frames(self.out / trajectory_name(replica))
+        return (frames - 1) * self.per_sample if frames else None
+
+    def state(self, replica: int, step: int) -> State:
+        path = self.out / trajectory_name(replica)
+        return read_state(path, step // self.per_sample, self.identity)
+
+
+def simulate(
+    potential: Potential,
+    structures: Sequence[Atoms],
+    settings: Mapping[str, Any],
+    make_engine: MakeEngine,
+    *,
+    out: Path,
+    replicas: Sequence[int],
+    set_aside: bool = False,
+    progress: bool = False,
+    machine: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Simulate, from the start or from where an earlier call was stopped.
+
+    Replica k starts from structure k − 1 (counted around) with velocities of seed + k − 1, is
+    brought to its temperature in the NVT ensemble, and is then simulated in the ensemble that is
+    asked for. Each sample is a frame of ``out/replica-k.traj``, and at the end
+    ``out/simulation.json`` says how every replica ended. An exploding replica is a result: it
+    ends there, the others go on.
+
+    :param settings: as from :func:`camp.settings.load_simulation`.
+    :param replicas: which ones, counted from 1.
+    :param set_aside: move another run out of the way instead of refusing.
+    :param machine: what the summary says about device and threads.
+    :return: the content of simulation.json.
+    :raises InputError: a structure that cannot be simulated, or another run in the folder.
+    """
+    for number, atoms in enumerate(structures):
+        if not np.array_equal(atoms.numbers, structures[0].numbers):
+            raise InputError(f"structure {number} has other atoms than structure 0; use one system")
+        try:
+            check_structure(potential, atoms)
+        except InputError as error:
+            raise InputError(f"structure {number}: {error}") from None
+    run = _Run(out, fingerprint(potential, structures, settings), settings)
+    with locked(out):
+        run.open(set_aside=set_aside)
+        speed = _advance_to_the_end(
+            run, structures, settings, make_engine, replicas=replicas, progress=progress
+        )
+        first = structures[0]
+        summary = {
+            "run": run.identity,
+            "settings": dict(settings),
+            "model_sha256": model_hash(potential),
+            "envelope_on": potential.hyperparameters.get("envelope_on"),
+            "structure": {
+                "formula": first.get_chemical_formula(),
+                "atoms": len(first),
+                "cell": first.cell.array.tolist() if first.cell.rank == 3 else None,
+                "pbc": first.pbc.tolist(),
+            },
+            **(machine or {}),
+            "replicas": [
+                {
+                    "replica": replica,
+                    "seed": settings["seed"] + replica - 1,
+                    "trajectory": trajectory_name(replica),
+                    "end": "exploded" if str(replica) in run.exploded else "completed",
+                    "reason": run.exploded.get(str(replica), ""),
+                    "time_fs": run.time(run.reached(replica) or 0),
+                    "steps_per_second": speed,
+                }
+                for replica in replicas
+            ],
+        }
+        write_json(out / SUMMARY_FILE, summary)
+    return summary
+
+
+def _advance_to_the_end(
+    run: _Run,
+    structures: Sequence[Atoms],
+    settings: Mapping[str, Any],
+    make_engine: MakeEngine,
+    *,
+    replicas: Sequence[int],
+    progress: bool,
+) -> float | None:
+    """Simulate what is missing; returns the steps per second, those of all replicas together."""
+    running = [replica for replica in replicas if str(replica) not in run.exploded]
+    reached = {replica: run.reached(replica) for replica in running}
+    # Replicas advance together: one that was saved once more than another waits for it.
+    step = min((s or 0 for s in reached.values()), default=run.steps)
+    if step >= run.steps:
+        return _earlier_speed(run.out)
+    states = {
+        replica: _starting_state(structures, settings, replica)
+        if reached[replica] is None
+        else run.state(replica, step)
+        for replica in running
+    }
+    engine = None
+    made, seconds = 0, 0.0
+    with ExitStack() as stack:
+        writers = {replica: stack.enter_context(run.writer(replica)) for replica in running}
+        bar = stack.enter_context(
+            tqdm(total=run.steps, initial=step, unit="step", disable=not progress)
+        )
+        while states and step < run.steps:
+            if engine is None or step == run.equilibration:
+                ensemble = "nvt" if step < run.equilibration else settings["ensemble"]
+                engine = make_engine(list(states.values()), ensemble)
+                present = list(states)
+                for replica, sample in zip(present, engine.samples(), strict=True):
+                    writers[replica].write(sample, run.time(step))
+            start = time.perf_counter()
+            engine.advance(run.per_sample)
+            seconds += time.perf_counter() - start
+            made += len(states) * run.per_sample
+            step += run.per_sample
+            samples = dict(zip(present, engine.samples(), strict=True))
+            for replica, sample in samples.items():
+                if sample.failed:
+                    run.mark_exploded(replica, sample.failed)
+                elif step != run.equilibration:
+                    writers[replica].write(sample, run.time(step))
+            # What follows the equilibration starts with a thermostat of its own.
+            states = {
+                replica: State(step, sample.state.atoms)
+                for replica, sample in samples.items()
+                if not sample.failed
+            }
+            bar.update(run.per_sample)
+            bar.set_postfix_str(_postfix(samples.values()))
+    return made / seconds
+
+
+def _starting_state(
+    structures: Sequence[Atoms], settings: Mapping[str, Any], replica: int
+) -> State:
+    atoms = structures[(replica - 1) % len(structures)]
+    return initial_state(atoms, settings["temperature"], settings["seed"] + replica - 1)
+
+
+def _earlier_speed(out: Path) -> float | None:
+    """The speed of a run that is complete already."""
+    path = out / SUMMARY_FILE
+    if not path.exists():
+        return None
+    return next((r["steps_per_second"] for r in read_json(path)["replicas"]), None)
+
+
+def _postfix(samples: Iterable[Sample]) -> str:
+    alive = [sample for sample in samples if not sample.failed]
+    if not alive:
+        return "exploded"
+    kelvin = np.mean([sample.state.atoms.get_temperature() for sample in alive])
+    energy = np.mean([sample.potential_energy for sample in alive])
+    return f"{kelvin:.0f} K, {energy:.3f} eV"

@@ -1,0 +1,55 @@
+"""What the engines of molecular dynamics share: the state of a replica, and what they must do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from ase import Atoms, units
+
+
+@dataclass
+class State:
+    """One replica after ``step`` steps; enough to continue it."""
+
+    step: int
+    atoms: Atoms  # unwrapped positions (Å) and momenta (ASE's units, √(u·eV)); no calculator
+    # The engine's own variables, such as those of a Nosé–Hoover chain; empty at the start.
+    thermostat: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A state with its energies (eV); ``failed`` says why the replica cannot go on, if so."""
+
+    state: State
+    potential_energy: float
+    kinetic_energy: float
+    conserved_energy: float  # total energy (NVE), or with the thermostat's share (NVT)
+    failed: str = ""
+
+
+class Engine(Protocol):
+    """Integrates several replicas; one that explodes stops alone, at its last good state."""
+
+    def advance(self, steps: int) -> None:
+        """All replicas that have not failed by so many steps."""
+
+    def samples(self) -> Sequence[Sample]:
+        """One for each replica, in their order."""
+
+
+def explosion_temperature(temperature: float) -> float:
+    """K; a hotter replica has exploded. Thermal fluctuations stay far below."""
+    return 10.0 * max(temperature, 300.0)
+
+
+def why_exploded(atoms: Atoms, temperature: float) -> str:
+    """The reason why a simulation at this temperature (K) cannot go on, or an empty text."""
+    kinetic = atoms.get_kinetic_energy()
+    if not np.isfinite(kinetic) or not np.isfinite(atoms.positions).all():
+        return "positions or velocities are no longer numbers"
+    kelvin = 2.0 * kinetic / (3.0 * len(atoms) * units.kB)
+    if kelvin > explosion_temperature(temperature):
+        return f"the temperature reached {kelvin:.0f} K"
+    return ""
