@@ -1,7 +1,7 @@
 """Which frames of a dataset train, validate and test a model: random, seeded, kept as a file."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 
+from camp.data.bilayers import find_bilayers
 from camp.errors import InputError
 from camp.files import read_json, write_json
 
@@ -16,6 +17,10 @@ PARTS = ("train", "validation", "test")
 REST = "rest"
 # Å; frames whose coordinates all agree within this are the same frame.
 SAME = 1e-6
+# What may be kept out of training and validation: structures → indices of such frames.
+EXCLUSIONS: dict[str, Callable[[Sequence[Atoms]], Collection[int]]] = {
+    "rigid-bilayers": find_bilayers,
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Split:
     seed: int | None = None
     # Equal frames in two different parts: (frame of the earlier part, frame of the later part).
     duplicates: list[tuple[int, int]] = field(default_factory=list)
+    # What was kept out of training and validation, and how many such frames the dataset has.
+    excluded: dict[str, int] = field(default_factory=dict)
 
     def check(self, frames: int) -> None:
         """Refuse indices that a dataset of so many frames does not have, or that occur twice.
@@ -54,6 +61,7 @@ def random_split(
     seed: int,
     *,
     sources: Mapping[str, str] | None = None,
+    exclude: Sequence[str] = (),
 ) -> Split:
     """Draw the three parts at random without replacement.
 
@@ -65,7 +73,9 @@ def random_split(
     :param seed: of NumPy's PCG64.
     :param sources: file (``info["source"]`` of a frame) from which a part is drawn; parts that are
         not mentioned are drawn from the files that no part mentions.
-    :raises InputError: too few frames, or a source that no frame has.
+    :param exclude: keys of :data:`EXCLUSIONS`; such frames are kept out of training and
+        validation, and stay available for the test part.
+    :raises InputError: too few frames, a source that no frame has, or an unknown exclusion.
     """
     sizes: dict[str, int | str] = {"train": train, "validation": validation, "test": test}
     for part, size in sizes.items():
@@ -76,18 +86,22 @@ def random_split(
         raise InputError("split: only the test part may be 'rest'")
     count = frames if isinstance(frames, int) else len(frames)
     pools = _pools(frames, sources or {})
+    excluded = _excluded(frames, exclude)
+    barred = frozenset[int]().union(*excluded.values())
     order = np.random.Generator(np.random.PCG64(seed)).permutation(count).tolist()
     taken: set[int] = set()
     chosen: dict[str, list[int]] = {}
     for part, size in sizes.items():
         pool = pools.get(part)
-        free = [i for i in order if i not in taken and (pool is None or i in pool)]
+        unusable = taken if part == "test" else taken | barred
+        free = [i for i in order if i not in unusable and (pool is None or i in pool)]
         if isinstance(size, int) and size > len(free):
             asked = ", ".join(f"{name} {number}" for name, number in sizes.items())
             origin = f" from {sources[part]}" if sources and part in sources else ""
+            without = f"; without {', '.join(exclude)}" if barred and part != "test" else ""
             raise InputError(
                 f"too few frames: {part} wants {size}{origin}, {len(free)} are left "
-                f"(dataset {count}; {asked})"
+                f"(dataset {count}; {asked}{without})"
             )
         chosen[part] = free if size == REST else free[: int(size)]
         taken.update(chosen[part])
@@ -98,7 +112,8 @@ def random_split(
                 [frames[i] for i in chosen[first]], [frames[i] for i in chosen[second]]
             )
             duplicates += [(chosen[first][i], chosen[second][j]) for i, j in pairs]
-    return Split(**chosen, seed=seed, duplicates=duplicates)
+    counts = {name: len(indices) for name, indices in excluded.items()}
+    return Split(**chosen, seed=seed, duplicates=duplicates, excluded=counts)
 
 
 def find_duplicates(first: Sequence[Atoms], second: Sequence[Atoms]) -> list[tuple[int, int]]:
@@ -143,6 +158,7 @@ def read_split(path: str | Path, frames: int | None = None) -> Split:
         **{part: content[part] for part in PARTS},
         seed=content.get("seed"),
         duplicates=[(i, j) for i, j in content.get("duplicates", [])],
+        excluded=content.get("excluded", {}),
     )
     if frames is not None:
         try:
@@ -150,6 +166,19 @@ def read_split(path: str | Path, frames: int | None = None) -> Split:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     return split
+
+
+def _excluded(frames: int | Sequence[Atoms], exclude: Sequence[str]) -> dict[str, frozenset[int]]:
+    """The frames of each exclusion."""
+    if unknown := [name for name in exclude if name not in EXCLUSIONS]:
+        raise InputError(
+            f"split: cannot exclude {unknown[0]!r}; choose from {', '.join(EXCLUSIONS)}"
+        )
+    if not exclude:
+        return {}
+    if isinstance(frames, int):
+        raise InputError("split: what is excluded is told by the structures; give them")
+    return {name: frozenset(EXCLUSIONS[name](frames)) for name in exclude}
 
 
 def _pools(

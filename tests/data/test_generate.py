@@ -10,9 +10,10 @@ from ase import Atoms, units
 from ase.build import molecule
 
 from camp.cli import main
+from camp.data.bilayers import describe_bilayer, find_bilayers
 from camp.data.generate import KINDS, generate, lips, molecules, water
 from camp.data.generate.dynamics import langevin
-from camp.data.generate.graphene import STACKINGS, bilayer, label
+from camp.data.generate.graphene import STACKINGS, bilayer, label, rigid_bilayers
 from camp.data.generate.xtb import LabelError, Xtb
 from camp.errors import InputError
 
@@ -23,7 +24,7 @@ ATOMS = {
     "molecule:malonaldehyde": [9, 9, 9, 9],
     "water": [24, 24],
     "lips": [16, 16],
-    "graphene": [4, 4, 4, 16],
+    "graphene": [4, 4, 4, 16, 4],
 }
 
 
@@ -92,7 +93,7 @@ def test_periodic_labels_are_those_of_tblite(kind):
 
 
 def test_graphene_labels_are_those_of_the_supercell():
-    for atoms, repeats in zip(generate("graphene", 4, 5), (4, 4, 4, 2), strict=True):
+    for atoms, repeats in zip(generate("graphene", 5, 5), (4, 4, 4, 2, 4), strict=True):
         assert atoms.pbc.tolist() == [True, True, False]
         assert atoms.cell[2].tolist() == [0.0, 0.0, 25.0]
         supercell = atoms.repeat((repeats, repeats, 1))
@@ -117,6 +118,25 @@ def test_graphene_prefers_ab_over_sp_over_aa():
     # The last one: the upper layer is pushed upwards, the lower one downwards.
     assert forces[2:, 2].sum() > 0.1
     assert forces[:2, 2].sum() == pytest.approx(-forces[2:, 2].sum(), abs=1e-4)
+
+
+def test_every_fifth_graphene_is_a_rigid_bilayer():
+    found = find_bilayers(generate("graphene", 5, 2))
+    assert list(found) == [4]
+    assert found[4].stacking == "AB"
+    assert found[4].lattice_constant == pytest.approx(2.45)
+    assert found[4].distance == pytest.approx(3.4)
+
+
+def test_rigid_bilayers_fill_their_range():
+    """Also few of them leave no wide gap: the golden ratio sequence."""
+    frames = list(islice(rigid_bilayers(), 21))
+    described = [describe_bilayer(atoms) for atoms in frames]
+    assert [one.stacking for one in described] == ["AB", "SP", "AA"] * 7
+    distances = sorted({round(one.distance, 6) for one in described})
+    assert len(distances) == 7
+    assert 2.9 <= distances[0] < 3.2 and 4.8 < distances[-1] <= 5.1
+    assert np.diff(distances).max() < 0.55
 
 
 def test_stackings():

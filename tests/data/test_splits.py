@@ -1,6 +1,7 @@
 """Splits: sizes, seeds, sources of the parts, duplicates, and the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from camp import cli
-from camp.data.readers import write_structures
+from camp.data.bilayers import build_bilayer
+from camp.data.readers import read_structures, write_structures
 from camp.data.splits import Split, find_duplicates, random_split, read_split, write_split
 from camp.errors import InputError
 
@@ -121,6 +123,59 @@ def test_split_reports_duplicates_between_its_parts():
     assert expected, "choose another seed: both frames fell into one part"
 
 
+def mixed(rigid: int, others: int) -> list[Atoms]:
+    """Rigid bilayers of different distances first, then water."""
+    return [build_bilayer(2.46, 3.0 + 0.1 * k, (0.0, 0.0)) for k in range(rigid)] + shaken(others)
+
+
+def test_excluded_frames_are_in_the_test_part_only(tmp_path):
+    frames = mixed(6, 14)
+    split = random_split(frames, 8, 4, "rest", 3, exclude=["rigid-bilayers"])
+    assert min(split.train + split.validation) >= 6
+    assert set(range(6)) < set(split.test)
+    assert sorted(split.train + split.validation + split.test) == list(range(20))
+    assert split.excluded == {"rigid-bilayers": 6}
+    write_split(tmp_path / "split.json", split, dataset="mixed")
+    assert json.loads((tmp_path / "split.json").read_text())["excluded"] == {"rigid-bilayers": 6}
+    assert read_split(tmp_path / "split.json", 20) == split
+    # The same order of drawing as without, and a smaller training set begins a larger one.
+    usual = random_split(frames, 20, 0, 0, 3).train
+    assert split.train == [i for i in usual if i >= 6][:8]
+    # Where there is nothing to exclude, nothing changes but the note.
+    none = random_split(shaken(9), 4, 2, 3, 1, exclude=["rigid-bilayers"])
+    assert replace(none, excluded={}) == random_split(9, 4, 2, 3, 1)
+    assert none.excluded == {"rigid-bilayers": 0}
+
+
+def test_what_cannot_be_excluded():
+    too_few = r"train wants 15, 14 are left .*; without rigid-bilayers"
+    with pytest.raises(InputError, match=too_few):
+        random_split(mixed(6, 14), 15, 0, 0, 1, exclude=["rigid-bilayers"])
+    with pytest.raises(InputError, match=r"cannot exclude 'water'; choose from rigid-bilayers"):
+        random_split(mixed(1, 1), 1, 0, 0, 1, exclude=["water"])
+    with pytest.raises(InputError, match="give them"):
+        random_split(10, 1, 1, 1, 1, exclude=["rigid-bilayers"])
+
+
+def test_rigid_bilayers_of_the_published_validation_set(shared_data):
+    """105 of its 618 frames are rigid; 461 and 52 are nine tenths and one tenth of the others."""
+    folder = shared_data / "mirror" / "camp_run" / "dataset" / "graphene"
+    frames = []
+    for name in ("bilayer_graphene_val.json", "bilayer_graphene_test.json"):
+        for atoms in read_structures(folder / name):
+            atoms.info["source"] = name
+            frames.append(atoms)
+    first, second = "bilayer_graphene_val.json", "bilayer_graphene_test.json"
+    sources = {"train": first, "validation": first, "test": second}
+    exclude = ["rigid-bilayers"]
+    split = random_split(frames, 461, 52, "rest", 1, sources=sources, exclude=exclude)
+    assert split.excluded == {"rigid-bilayers": 216}
+    assert sorted(split.test) == list(range(618, 1236))
+    assert min(len(frames[i]) for i in split.train + split.validation) > 4
+    with pytest.raises(InputError, match=r"train wants 514 from .*_val\.json, 513 are left"):
+        random_split(frames, 514, 0, 0, 1, sources=sources, exclude=exclude)
+
+
 def test_split_file(tmp_path):
     path = tmp_path / "split.json"
     split = random_split(10, 3, 2, "rest", seed=5)
@@ -133,6 +188,7 @@ def test_split_file(tmp_path):
         "validation": split.validation,
         "test": split.test,
         "duplicates": [],
+        "excluded": {},
     }
     assert read_split(path, 10) == split
     with pytest.raises(InputError, match=r"split\.json: .* is not in the dataset of 9 frames"):
@@ -168,8 +224,6 @@ def test_commands_convert_and_split(tmp_path, capsys):
 
 
 def test_published_sets_of_water_share_no_frame(shared_data):
-    from camp.data.readers import read_structures
-
     folder = shared_data / "mirror" / "camp_run" / "dataset" / "water"
     train = read_structures(shared_data / "water" / "water-train-441.xyz.gz")
     test = read_structures(folder / "test_water.json")

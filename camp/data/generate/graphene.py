@@ -1,4 +1,4 @@
-"""Bilayer graphene: rigid stackings and perturbed cells, all labelled in one 4×4 supercell.
+"""Bilayer graphene: strained, perturbed and rigid cells, all labelled in one 4×4 supercell.
 
 tblite knows the Γ point only. A 4×4 supercell samples the bands of the primitive cell on a 4×4
 mesh; it is the smallest with the right order and about the right size of the interlayer
@@ -8,21 +8,26 @@ point K, where the bands touch, and puts AA 9 meV/atom below AB. The same superc
 keeps the energies of small and large cells on one scale.
 """
 
+import math
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import count, cycle
 
 import numpy as np
 from ase import Atoms
 
+from camp.data import bilayers
 from camp.data.generate.xtb import Sample, Xtb
 
 MESH = 4
 LATTICE_CONSTANT = 2.45  # Å, of GFN1-xTB
 HEIGHT = 25.0  # Å, cell perpendicular to the layers
 STRAIN = 0.02
-RIGID_DISTANCES = (3.0, 4.5)  # Å
+STRAINED_DISTANCES = (3.0, 4.5)  # Å
 PERTURBED_DISTANCES = (3.1, 3.7)  # Å
 DISPLACEMENTS = (0.02, 0.05)  # Å, standard deviation of each coordinate
+RIGID_DISTANCES = (2.9, 5.1)  # Å
+FIRST_RIGID_DISTANCE = 3.4  # Å
+GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 
 # Shift of the upper layer in units of the lattice vectors, which include 120°; None: random.
 STACKINGS: dict[str, tuple[float, float] | None] = {
@@ -34,12 +39,14 @@ STACKINGS: dict[str, tuple[float, float] | None] = {
 
 
 def sample(rng: np.random.Generator, method: str) -> Iterator[Sample]:
-    """Rigid 4-atom, perturbed 4-atom, rigid 4-atom, perturbed 16-atom cell, and so on.
+    """Strained 4-atom, perturbed 4-atom, strained 4-atom, perturbed 16-atom, rigid cell; and so on.
 
-    The rigid ones take AB, AA, SP and random stackings in turn, the perturbed ones random
-    stackings; every frame has an in-plane strain of up to ±2 % and a layer distance of its own.
+    The strained ones take AB, AA, SP and random stackings in turn, the perturbed ones random
+    stackings; these frames have an in-plane strain of up to ±2 % and a layer distance of their
+    own. The rigid ones are those of :func:`rigid_bilayers`.
     """
     stackings = cycle(STACKINGS.values())
+    rigid = rigid_bilayers()
     while True:
         for size, perturbed in ((1, False), (1, True), (1, False), (2, True)):
             if perturbed:
@@ -48,8 +55,23 @@ def sample(rng: np.random.Generator, method: str) -> Iterator[Sample]:
                 amplitude = rng.uniform(*DISPLACEMENTS)
                 atoms.positions += amplitude * rng.standard_normal(atoms.positions.shape)
             else:
-                atoms = bilayer(next(stackings), rng.uniform(*RIGID_DISTANCES), rng)
+                atoms = bilayer(next(stackings), rng.uniform(*STRAINED_DISTANCES), rng)
             yield atoms, *label(atoms, MESH // size, method)
+        atoms = next(rigid)
+        yield atoms, *label(atoms, MESH, method)
+
+
+def rigid_bilayers() -> Iterator[Atoms]:
+    """Rigid bilayers in AB, SP and AA stacking at one distance, then at the next, without end.
+
+    The distances fill their range evenly however many there are: the golden ratio sequence.
+    """
+    low, high = RIGID_DISTANCES
+    start = (FIRST_RIGID_DISTANCE - low) / (high - low)
+    for k in count():
+        distance = low + (high - low) * ((start + k * GOLDEN_RATIO) % 1.0)
+        for shift in bilayers.STACKINGS.values():
+            yield bilayers.build_bilayer(LATTICE_CONSTANT, distance, shift, HEIGHT)
 
 
 def bilayer(shift: tuple[float, float] | None, distance: float, rng: np.random.Generator) -> Atoms:
