@@ -13,12 +13,14 @@ wildcard_constraints:
     task=r"[A-Za-z0-9._-]+",
     dataset=r"[A-Za-z0-9._-]+",
     run=r"published|seed-\d+",
+    simulation=r"[A-Za-z0-9._-]+",
 
 
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
+include: "rules/simulations.smk"
 include: "rules/report.smk"
 include: "rules/notebooks.smk"
 
@@ -34,5 +36,6 @@ rule all:
         [results_of(task) for task in SCALE.tasks],
         expand("results/{scale}/tables/{table}.html", scale=SCALE.name, table=TABLES),
         expand("results/{scale}/scoreboard.html", scale=SCALE.name),
-        expand("results/{scale}/figures/figure-2.png", scale=SCALE.name),
+        expand("results/{scale}/figures/{figure}.png", scale=SCALE.name, figure=FIGURES),
+        all_analysis_files,
         [executed_notebook(name) for name in SCALE.notebooks],

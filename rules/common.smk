@@ -13,6 +13,7 @@ from camp.settings import load_scale
 
 BASE = Path(workflow.basedir)
 TASKS_FILE = BASE / "config" / "tasks.yaml"
+SIMULATIONS_FILE = BASE / "config" / "simulations.yaml"
 PAPER_NUMBERS = BASE / "config" / "paper-numbers.csv"
 # The same for every scale.
 FETCHED = "cache/public"
@@ -24,9 +25,13 @@ SOURCES = {
     "generate": ["data/generate", *READERS],
     "fetch": ["data/sources.py"],
     "convert": [*READERS, "data/sources.py", "data/units.py"],
-    "split": ["data/splits.py", *READERS],
+    "split": ["data/splits.py", "data/bilayers.py", *READERS],
     "train": [*POTENTIAL, "data/graphs.py", *READERS, "training"],
     "import": POTENTIAL,
+    "simulate": [*POTENTIAL, *READERS, "md"],
+    "analyse": ["md", *READERS],
+    "scan": [*POTENTIAL, *READERS, "data/bilayers.py", "md/scans.py"],
+    "select": [*READERS, "data/splits.py"],
     "evaluate": [*POTENTIAL, *READERS, "training/evaluation.py"],
     "report": ["report"],
     "notebook": [*POTENTIAL, *READERS, "training", "report"],
@@ -46,7 +51,9 @@ def load_settings():
     overrides = {key: yaml.safe_load(value) for key, _, value in entries}
     shown = [f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f for f in files]
     try:
-        return load_scale(shown, overrides, tasks_file=TASKS_FILE)
+        return load_scale(
+            shown, overrides, tasks_file=TASKS_FILE, simulations_file=SIMULATIONS_FILE
+        )
     except InputError as error:
         print(f"snakemake: error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -79,11 +86,22 @@ def resource(name):
 
 
 # --- what has to be fetched, and whether it could be ----------------------------------------
-# Names in the registry by record: data-<dataset> and weights-<task>.
+# Names in the registry by record: data-<dataset>, weights-<task>, start-<simulation> and
+# reference-<name>.
 TO_FETCH = {f"data-{n}": d["fetch"] for n, d in SCALE.datasets.items() if "fetch" in d}
 TO_FETCH |= {f"weights-{n}": [t["checkpoint"]] for n, t in SCALE.tasks.items() if "checkpoint" in t}
-# Published weights: what cannot be had is left out. A training cannot do without its data.
-ALLOW_MISSING = SCALE.weights == "published"
+TO_FETCH |= {
+    f"start-{n}": [s["start"]["fetch"]]
+    for n, s in SCALE.simulations.items()
+    if "fetch" in s["start"]
+}
+TO_FETCH |= {f"reference-{n}": [r["fetch"]] for n, r in SCALE.references.items() if "fetch" in r}
+
+
+def may_be_missing(item):
+    """Published weights and references: what cannot be had is left out. A training cannot do
+    without its data."""
+    return SCALE.weights == "published" or item.startswith("reference-")
 
 
 def fetched_files(item):
@@ -94,16 +112,19 @@ def records(item):
     """The record of fetching, for what is fetched at all."""
     if item not in TO_FETCH:
         return []
-    if ALLOW_MISSING:
+    if may_be_missing(item):
         return [checkpoints.fetch.get(scale=SCALE.name, item=item).output.record]
     return [f"results/{SCALE.name}/fetched/{item}.json"]
 
 
 def why_unavailable(task):
     """The reason why a task cannot be evaluated, or None; known when its files were fetched."""
-    if not ALLOW_MISSING:
-        return None
-    for item in (f"data-{SCALE.tasks[task]['dataset']}", f"weights-{task}"):
+    return why_missing(f"data-{SCALE.tasks[task]['dataset']}", f"weights-{task}")
+
+
+def why_missing(*items):
+    """The reason why something could not be fetched, or None."""
+    for item in filter(may_be_missing, items):
         for record in records(item):
             content = json.loads(Path(record).read_text(encoding="utf-8"))
             if "reason" in content:
@@ -211,6 +232,8 @@ def split_arguments(task):
         arguments += [f"--{part}", str(split[part])]
         if source := split.get("sources", {}).get(part):
             arguments += [f"--{part}-source", source]
+    for kind in split.get("exclude", []):
+        arguments += ["--exclude", kind]
     return arguments
 
 

@@ -45,7 +45,7 @@ checkpoint fetch:
         names=lambda w: TO_FETCH[w.item],
         folder=FETCHED,
         mirror=["--mirror", SCALE.mirror] if SCALE.mirror else [],
-        missing=["--allow-missing"] if ALLOW_MISSING else [],
+        missing=lambda w: ["--allow-missing"] if may_be_missing(w.item) else [],
         code=code("fetch"),
     shell:
         "camp fetch {params.names:q} --out {params.folder:q} {params.mirror:q}"

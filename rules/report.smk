@@ -4,7 +4,9 @@
 rule table:
     input:
         evaluations=all_evaluation_files,
+        analyses=all_analysis_files,
         tasks=TASKS_FILE,
+        simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
     output:
         csv="results/{scale}/tables/{table}.csv",
@@ -29,15 +31,18 @@ rule table:
     params:
         code=code("report"),
     shell:
-        "camp table {wildcards.table} --evaluations {input.evaluations:q} --tasks {input.tasks:q}"
-        " --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
+        "camp table {wildcards.table} --evaluations {input.evaluations:q}"
+        " --analyses {input.analyses:q} --tasks {input.tasks:q}"
+        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
         " --out-html {output.html:q} > {log:q} 2>&1"
 
 
 rule scoreboard:
     input:
         evaluations=all_evaluation_files,
+        analyses=all_analysis_files,
         tasks=TASKS_FILE,
+        simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
     output:
         csv="results/{scale}/scoreboard.csv",
@@ -60,28 +65,38 @@ rule scoreboard:
     params:
         code=code("report"),
     shell:
-        "camp scoreboard --evaluations {input.evaluations:q} --tasks {input.tasks:q}"
-        " --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
+        "camp scoreboard --evaluations {input.evaluations:q}"
+        " --analyses {input.analyses:q} --tasks {input.tasks:q}"
+        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
         " --out-html {output.html:q} > {log:q} 2>&1"
 
 
-rule learning_curve:
+rule paper_figure:
     input:
-        evaluations=all_evaluation_files,
+        evaluations=lambda w: (
+            all_evaluation_files(w) if FIGURES[w.figure].get("evaluations") else []
+        ),
+        analyses=lambda w: [analysis_file(n) for n in simulations_of(w.figure)],
+        references=lambda w: reference_inputs(w.figure),
+        scans=lambda w: scan_files(w.figure),
+        structure=lambda w: structure_file(w.figure),
         tasks=TASKS_FILE,
+        simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
     output:
         png=report(
-            "results/{scale}/figures/figure-2.png",
-            caption="../report/figure-2.rst",
+            "results/{scale}/figures/{figure}.png",
+            caption="../report/{figure}.rst",
             category="Figures",
-            labels={"name": "Figure 2", "scale": "{scale}"},
+            labels=lambda w: {"name": FIGURES[w.figure]["title"], "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/figure-2.pdf",
+        pdf="results/{scale}/figures/{figure}.pdf",
     log:
-        "results/{scale}/logs/figure/figure-2.log",
+        "results/{scale}/logs/figure/{figure}.log",
     benchmark:
-        "results/{scale}/benchmarks/figure/figure-2.jsonl"
+        "results/{scale}/benchmarks/figure/{figure}.jsonl"
+    wildcard_constraints:
+        figure=one_of(FIGURES),
     conda:
         "../environment.yml"
     threads: 1
@@ -89,10 +104,12 @@ rule learning_curve:
         mem_mb=1000,
         runtime=10,
     params:
+        files=lambda w, input: figure_arguments(w.figure, input),
         code=code("report"),
     shell:
-        "camp figure figure-2 --evaluations {input.evaluations:q} --tasks {input.tasks:q}"
-        " --paper {input.paper:q} --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+        "camp figure {wildcards.figure} {params.files:q} --tasks {input.tasks:q}"
+        " --simulations {input.simulations:q} --paper {input.paper:q}"
+        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
 
 
 rule predictions_figure:

@@ -12,6 +12,7 @@ from camp.settings import load_scale, load_training, merge, read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TASKS = REPOSITORY / "config" / "tasks.yaml"
+SIMULATIONS = REPOSITORY / "config" / "simulations.yaml"
 
 SMALL = """
 scale: small
@@ -46,7 +47,7 @@ def load(tmp_path):
         path = tmp_path / name
         content = merge(yaml.safe_load(text), change or {})
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return load_scale([path], overrides or {}, tasks_file=TASKS)
+        return load_scale([path], overrides or {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
 
     return load
 
@@ -88,7 +89,7 @@ def test_later_files_win(tmp_path):
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text(SMALL, encoding="utf-8")
     second.write_text("seeds: [5]\n", encoding="utf-8")
-    scale = load_scale([first, second], {}, tasks_file=TASKS)
+    scale = load_scale([first, second], {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
     assert scale.runs("md17-ethanol") == ["seed-5"]
 
 
@@ -212,7 +213,7 @@ def test_missing_key_is_named(tmp_path, key):
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(InputError, match=rf"small\.yaml: .*{key}"):
-        load_scale([path], {}, tasks_file=TASKS)
+        load_scale([path], {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
 
 
 def test_mistake_on_the_command_line_names_it(load):
@@ -225,7 +226,7 @@ def test_mistake_in_the_second_file_names_it(tmp_path):
     first.write_text(SMALL, encoding="utf-8")
     second.write_text("datasets: {ethanol: {frames: 0}}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"second\.yaml: datasets\.ethanol\.frames is 0"):
-        load_scale([first, second], {}, tasks_file=TASKS)
+        load_scale([first, second], {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
 
 
 def test_published_weights_need_their_name_and_no_training(load):

@@ -1,0 +1,388 @@
+"""Molecular dynamics and scans of the energy: starting structures, trajectories, observables."""
+
+# What the figures of the paper are made from.
+FIGURES = {
+    "figure-2": {"title": "Figure 2", "evaluations": True},
+    "figure-3": {"title": "Figure 3", "simulations": ["lips"], "references": ["aimd"]},
+    "figure-4": {
+        "title": "Figure 4",
+        "simulations": ["water-300K"],
+        "references": ["xray-2014", "xray-2013", "neutron", "revpbe0"],
+    },
+    "figure-5": {
+        "title": "Figure 5",
+        "simulations": ["aspirin", "ethanol"],
+        "evaluations": True,
+    },
+    "figure-6": {"title": "Figure 6", "scans": ("interlayer", ["graphene"])},
+    "figure-s1": {"title": "Figure S1", "structure": ["lips", "lips-1fs"]},
+    "figure-s2": {"title": "Figure S2", "simulations": ["lips-1fs"]},
+    "figure-s3": {
+        "title": "Figure S3",
+        "simulations": [f"water-{kelvin}K" for kelvin in (300, 600, 900, 1200, 1500)],
+    },
+    "figure-drift": {
+        "title": "Energy conservation",
+        "simulations": ["nve-smooth", "nve-published"],
+        "scans": ("dimer", ["nve-smooth", "nve-published"]),
+    },
+}
+
+
+def simulated_model(simulation):
+    """The model of a simulation: the first of its task."""
+    task = SCALE.simulations[simulation]["task"]
+    return model_file(task, SCALE.runs(task)[0])
+
+
+def why_not_simulated(simulation):
+    """The reason why a simulation cannot be made, or None."""
+    settings = SCALE.simulations[simulation]
+    items = [f"weights-{settings['task']}", f"start-{simulation}"]
+    if "dataset" in settings["start"]:
+        items.append(f"data-{settings['start']['dataset']}")
+    return why_missing(*items)
+
+
+def starting_arguments(simulation):
+    start = SCALE.simulations[simulation]["start"]
+    arguments = ["--frames", start["frames"], "--seed", start["seed"], "--repeat", *start["repeat"]]
+    if start.get("dataset") == SCALE.tasks[SCALE.simulations[simulation]["task"]]["dataset"]:
+        # Never from a structure that the model was trained on.
+        for file in split_files(SCALE.simulations[simulation]["task"]):
+            arguments += ["--split", file, "--part", "test"]
+    return arguments
+
+
+def starting_inputs(wildcards):
+    simulation = SCALE.simulations[wildcards.simulation]
+    if "fetch" in simulation["start"]:
+        return records(f"start-{wildcards.simulation}")
+    own = simulation["start"]["dataset"] == SCALE.tasks[simulation["task"]]["dataset"]
+    return [
+        f"results/{SCALE.name}/data/{simulation['start']['dataset']}.xyz.gz",
+        *(split_files(simulation["task"]) if own else []),
+    ]
+
+
+def starting_source(wildcards):
+    start = SCALE.simulations[wildcards.simulation]["start"]
+    if "fetch" in start:
+        return fetched_files(f"start-{wildcards.simulation}")
+    return [f"results/{SCALE.name}/data/{start['dataset']}.xyz.gz"]
+
+
+def simulation_resource(name):
+    return lambda wildcards: SCALE.simulations[wildcards.simulation]["resources"][name]
+
+
+def simulation_files(simulation):
+    folder = f"results/{SCALE.name}/md/{simulation}"
+    return [f"{folder}/{part}/simulation.json" for part in SCALE.parts(simulation)]
+
+
+def analysis_settings(simulation):
+    return yaml.safe_dump(SCALE.simulations[simulation]["analysis"], sort_keys=False)
+
+
+def analysis_labels(simulation):
+    settings = SCALE.simulations[simulation]
+    labels = ["--simulation", simulation, "--title", settings["title"], "--task", settings["task"]]
+    labels += ["--weights", SCALE.weights, "--data-label", settings["data"]]
+    if SCALE.weights == "own":
+        labels += ["--train-size", SCALE.tasks[settings["task"]]["split"]["train"]]
+    return labels + (["--note", settings["note"]] if settings["note"] else [])
+
+
+def analysis_file(simulation):
+    folder = f"results/{SCALE.name}/md/{simulation}"
+    if why_not_simulated(simulation):
+        return f"{folder}/unavailable.json"
+    return f"{folder}/analysis.json"
+
+
+def all_analysis_files(wildcards):
+    return [analysis_file(name) for name in SCALE.simulations]
+
+
+def simulations_of(figure):
+    """The simulations that a figure shows, as far as the scale has them."""
+    return [n for n in FIGURES[figure].get("simulations", []) if n in SCALE.simulations]
+
+
+def reference_files(figure):
+    """{name: file} of the references of a figure that could be had."""
+    files = {}
+    for name in FIGURES[figure].get("references", []):
+        source = SCALE.references.get(name)
+        if source is None or why_missing(f"reference-{name}"):
+            continue
+        if name != "aimd":
+            files[name] = fetched_files(f"reference-{name}")[0]
+        elif not why_missing(f"data-{source['dataset']}"):
+            files[name] = f"results/{SCALE.name}/references/aimd.json"
+    return files
+
+
+def reference_inputs(figure):
+    """What those files depend on: the records of fetching, or the analysis of a dataset."""
+    files = reference_files(figure)
+    return [
+        record
+        for name, file in files.items()
+        for record in ([file] if name == "aimd" else records(f"reference-{name}"))
+    ]
+
+
+def scan_files(figure):
+    """The scans of a figure: the bilayers of every model, or a pair for each simulation."""
+    kind, names = FIGURES[figure].get("scans", ("", []))
+    folder = f"results/{SCALE.name}/scans/{kind}"
+    if kind == "interlayer":
+        tasks = [task for task in names if task in SCALE.tasks and is_available(task)]
+        return [f"{folder}/{task}/{run}.json" for task in tasks for run in SCALE.runs(task)]
+    known = [name for name in names if name in SCALE.simulations and not why_not_simulated(name)]
+    return [f"{folder}/{name}.json" for name in known]
+
+
+def structure_file(figure):
+    """The first of these simulations whose starting structures exist."""
+    for name in FIGURES[figure].get("structure", []):
+        if name in SCALE.simulations and not why_not_simulated(name):
+            return [f"results/{SCALE.name}/md/{name}/start.xyz"]
+    return []
+
+
+def bond_reference(simulation):
+    """The structures whose mean bond lengths the stability of molecules is measured against."""
+    if SCALE.simulations[simulation]["analysis"]["stability"] != "bonds":
+        return []
+    return [data_file(SCALE.simulations[simulation]["task"])]
+
+
+def figure_arguments(figure, input):
+    """Options of ``camp figure`` for the inputs that this figure has."""
+    arguments = []
+    for option in ("evaluations", "analyses", "scans", "structure"):
+        if files := input.get(option):
+            arguments += [f"--{option}", *([files] if isinstance(files, str) else files)]
+    for name, file in reference_files(figure).items():
+        arguments += ["--reference", f"{name}={file}"]
+    return arguments
+
+
+localrules:
+    simulation_settings,
+    not_simulated,
+
+
+# Everything about a simulation, from which it can be repeated by hand.
+rule simulation_settings:
+    output:
+        md="results/{scale}/md/{simulation}/md.yaml",
+        analysis="results/{scale}/md/{simulation}/analysis.yaml",
+    log:
+        "results/{scale}/logs/simulation_settings/{simulation}.log",
+    benchmark:
+        "results/{scale}/benchmarks/simulation_settings/{simulation}.jsonl"
+    conda:
+        "../environment.yml"
+    params:
+        md=lambda w: yaml.safe_dump(SCALE.simulations[w.simulation]["md"], sort_keys=False),
+        analysis=lambda w: analysis_settings(w.simulation),
+    shell:
+        "(printf '%s' {params.md:q} > {output.md:q};"
+        " printf '%s' {params.analysis:q} > {output.analysis:q}) 2> {log:q}"
+
+
+rule start:
+    input:
+        starting_inputs,
+    output:
+        "results/{scale}/md/{simulation}/start.xyz",
+    log:
+        "results/{scale}/logs/start/{simulation}.log",
+    benchmark:
+        "results/{scale}/benchmarks/start/{simulation}.jsonl"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        source=starting_source,
+        arguments=lambda w: starting_arguments(w.simulation),
+        code=code("select"),
+    shell:
+        "camp select {params.source:q} {output:q} {params.arguments:q} > {log:q} 2>&1"
+
+
+# Trajectories stand beside the declared output, so that an interrupted simulation continues.
+rule simulate:
+    input:
+        model=lambda w: simulated_model(w.simulation),
+        start="results/{scale}/md/{simulation}/start.xyz",
+        settings="results/{scale}/md/{simulation}/md.yaml",
+    output:
+        "results/{scale}/md/{simulation}/{part}/simulation.json",
+    log:
+        "results/{scale}/logs/simulate/{simulation}/{part}.log",
+    benchmark:
+        "results/{scale}/benchmarks/simulate/{simulation}/{part}.jsonl"
+    wildcard_constraints:
+        part=r"all|replica-\d+",
+    conda:
+        "../environment.yml"
+    threads: simulation_resource("threads")
+    resources:
+        gpu=simulation_resource("gpu"),
+        mem_mb=simulation_resource("mem_mb"),
+        runtime=simulation_resource("runtime"),
+    params:
+        folder=subpath(output[0], parent=True),
+        replicas=lambda w: (
+            [] if w.part == "all" else ["--replicas", w.part.removeprefix("replica-")]
+        ),
+        device=lambda w: (
+            ["--device", "cuda"] if simulation_resource("gpu")(w) else ["--device", "cpu"]
+        ),
+        code=code("simulate"),
+    shell:
+        "camp md {input.model:q} {input.start:q} --config {input.settings:q}"
+        " --out {params.folder:q} --set-aside {params.replicas:q} {params.device:q}"
+        " > {log:q} 2>&1"
+
+
+rule analyse:
+    input:
+        simulations=lambda w: simulation_files(w.simulation),
+        settings="results/{scale}/md/{simulation}/analysis.yaml",
+        bonds=lambda w: bond_reference(w.simulation),
+    output:
+        "results/{scale}/md/{simulation}/analysis.json",
+    log:
+        "results/{scale}/logs/analyse/{simulation}.log",
+    benchmark:
+        "results/{scale}/benchmarks/analyse/{simulation}.jsonl"
+    wildcard_constraints:
+        simulation=one_of(SCALE.simulations),
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        folders=lambda w, input: [str(Path(file).parent) for file in input.simulations],
+        bonds=lambda w, input: ["--bonds", *input.bonds] if input.bonds else [],
+        labels=lambda w: analysis_labels(w.simulation),
+        code=code("analyse"),
+    shell:
+        "camp analyse {params.folders:q} --config {input.settings:q} --out {output:q}"
+        " --scale {wildcards.scale} {params.bonds:q} {params.labels:q} > {log:q} 2>&1"
+
+
+# Stands in the place of the analysis when a file could not be had.
+rule not_simulated:
+    output:
+        "results/{scale}/md/{simulation}/unavailable.json",
+    log:
+        "results/{scale}/logs/not_simulated/{simulation}.log",
+    benchmark:
+        "results/{scale}/benchmarks/not_simulated/{simulation}.jsonl"
+    conda:
+        "../environment.yml"
+    params:
+        text=lambda w: json.dumps(
+            {
+                "simulation": w.simulation,
+                "scale": w.scale,
+                "unavailable": why_not_simulated(w.simulation),
+            },
+            ensure_ascii=False,
+        ),
+    shell:
+        "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"
+
+
+# The structure of an ab initio trajectory, analysed like our own.
+rule reference_analysis:
+    input:
+        data=lambda w: f"results/{w.scale}/data/{SCALE.references['aimd']['dataset']}.xyz.gz",
+        settings="results/{scale}/md/lips/analysis.yaml",
+        msd=lambda w: SCALE.reference_file("aimd", "msd"),
+    output:
+        "results/{scale}/references/aimd.json",
+    log:
+        "results/{scale}/logs/reference_analysis/aimd.log",
+    benchmark:
+        "results/{scale}/benchmarks/reference_analysis/aimd.jsonl"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        msd=lambda w, input: ["--msd", input.msd] if input.get("msd") else [],
+        label=lambda w: SCALE.datasets[SCALE.references["aimd"]["dataset"]].get("data", SCALE.data),
+        code=code("analyse"),
+    shell:
+        "camp analyse --reference {input.data:q} --config {input.settings:q} --out {output:q}"
+        " --scale {wildcards.scale} --data-label {params.label:q} {params.msd:q}"
+        " > {log:q} 2>&1"
+
+
+rule interlayer_scan:
+    input:
+        model=lambda w: model_file(w.task, w.run),
+        data=lambda w: data_file(w.task),
+    output:
+        "results/{scale}/scans/interlayer/{task}/{run}.json",
+    log:
+        "results/{scale}/logs/interlayer_scan/{task}/{run}.log",
+    benchmark:
+        "results/{scale}/benchmarks/interlayer_scan/{task}/{run}.jsonl"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        label=lambda w: SCALE.tasks[w.task]["data"],
+        weights=SCALE.weights,
+        seed=lambda w: ["--seed", w.run.removeprefix("seed-")] if w.run != "published" else [],
+        code=code("scan"),
+    shell:
+        "camp scan interlayer {input.model:q} --references {input.data:q} --out {output:q}"
+        " --scale {wildcards.scale} --data-label {params.label:q} --weights {params.weights}"
+        " {params.seed:q} > {log:q} 2>&1"
+
+
+# The energy of one pair across the cutoff, for the models of the simulations of NVE.
+rule dimer_scan:
+    input:
+        model=lambda w: simulated_model(w.simulation),
+    output:
+        "results/{scale}/scans/dimer/{simulation}.json",
+    log:
+        "results/{scale}/logs/dimer_scan/{simulation}.log",
+    benchmark:
+        "results/{scale}/benchmarks/dimer_scan/{simulation}.jsonl"
+    wildcard_constraints:
+        simulation=one_of(SCALE.simulations),
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        label=lambda w: SCALE.simulations[w.simulation]["data"],
+        weights=SCALE.weights,
+        code=code("scan"),
+    shell:
+        "camp scan dimer {input.model:q} --out {output:q} --scale {wildcards.scale}"
+        " --data-label {params.label:q} --weights {params.weights} > {log:q} 2>&1"
