@@ -33,8 +33,8 @@ SOURCES = {
     "scan": [*POTENTIAL, *READERS, "data/bilayers.py", "md/scans.py"],
     "select": [*READERS, "data/splits.py"],
     "evaluate": [*POTENTIAL, *READERS, "training/evaluation.py"],
-    "report": ["report"],
-    "notebook": [*POTENTIAL, *READERS, "training", "report"],
+    "report": ["report", "data/bilayers.py", *READERS],
+    "notebook": [*POTENTIAL, *READERS, "training", "report", "md"],
 }
 
 # Every rule finds the commands of the environment that runs snakemake.
@@ -69,7 +69,8 @@ def code(step):
     digest = hashlib.sha256()
     for name in SOURCES[step]:
         path = BASE / "camp" / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        files = [*path.rglob("*.py"), *path.rglob("*.cpp")] if path.is_dir() else [path]
+        for file in sorted(files):
             digest.update(file.relative_to(BASE).as_posix().encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -160,12 +160,19 @@ def bond_reference(simulation):
     return [data_file(SCALE.simulations[simulation]["task"])]
 
 
+def structure_label(figure):
+    name = next(n for n in FIGURES[figure]["structure"] if n in SCALE.simulations)
+    return SCALE.simulations[name]["data"]
+
+
 def figure_arguments(figure, input):
     """Options of ``camp figure`` for the inputs that this figure has."""
     arguments = []
     for option in ("evaluations", "analyses", "scans", "structure"):
         if files := input.get(option):
             arguments += [f"--{option}", *([files] if isinstance(files, str) else files)]
+    if input.get("structure"):
+        arguments += ["--data", structure_label(figure)]
     for name, file in reference_files(figure).items():
         arguments += ["--reference", f"{name}={file}"]
     return arguments

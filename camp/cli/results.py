@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def _add_comparison(parser, *, required: bool) -> None:
-    """Inputs of what compares our evaluations with the paper."""
+    """Inputs of what compares our evaluations and simulations with the paper."""
     parser.add_argument(
         "--evaluations",
         type=Path,
@@ -14,23 +14,33 @@ def _add_comparison(parser, *, required: bool) -> None:
         metavar="JSON",
         help="evaluations (and 'unavailable' files), or folders of them",
     )
+    parser.add_argument(
+        "--analyses",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="JSON",
+        help="analyses of simulations (and 'unavailable' files), or folders of them",
+    )
     tasks_help = "tasks and the numbers they answer (YAML)"
     parser.add_argument("--tasks", type=Path, required=required, help=tasks_help)
+    simulations_help = "simulations and the numbers they answer (YAML)"
+    parser.add_argument("--simulations", type=Path, help=simulations_help)
     parser.add_argument("--paper", type=Path, required=required, help="the paper's numbers (CSV)")
     parser.add_argument("--scale", required=True, help="name of the scale, shown everywhere")
 
 
 def run_table(arguments: argparse.Namespace) -> None:
     from camp.files import write_text
-    from camp.report.paper import read_answering_tasks, read_paper_numbers
+    from camp.report.paper import read_answering, read_paper_numbers
     from camp.report.results import collect
     from camp.report.tables import make_table
 
     table = make_table(
         arguments.name,
         read_paper_numbers(arguments.paper),
-        read_answering_tasks(arguments.tasks),
-        collect(arguments.evaluations, arguments.scale),
+        read_answering(*filter(None, (arguments.tasks, arguments.simulations))),
+        collect(arguments.evaluations, arguments.scale, arguments.analyses),
     )
     write_text(arguments.out_csv, table.to_csv())
     if arguments.out_html:
@@ -51,14 +61,14 @@ def add_table(verbs) -> None:
 
 def run_scoreboard(arguments: argparse.Namespace) -> None:
     from camp.files import write_text
-    from camp.report.paper import read_answering_tasks, read_paper_numbers
+    from camp.report.paper import read_answering, read_paper_numbers
     from camp.report.results import collect
     from camp.report.scoreboard import make_scoreboard
 
     scoreboard = make_scoreboard(
         read_paper_numbers(arguments.paper),
-        read_answering_tasks(arguments.tasks),
-        collect(arguments.evaluations, arguments.scale),
+        read_answering(*filter(None, (arguments.tasks, arguments.simulations))),
+        collect(arguments.evaluations, arguments.scale, arguments.analyses),
     )
     write_text(arguments.out_csv, scoreboard.to_csv())
     if arguments.out_html:
@@ -82,21 +92,49 @@ def run_figure(arguments: argparse.Namespace) -> None:
         arguments.name,
         scale=arguments.scale,
         evaluations=arguments.evaluations,
+        analyses=arguments.analyses,
         metrics=arguments.metrics,
+        scans=arguments.scans,
+        references=dict(arguments.reference),
+        structure=arguments.structure,
         data=arguments.data,
         tasks=arguments.tasks,
+        simulations=arguments.simulations,
         paper=arguments.paper,
     )
     save_figure(figure, arguments.out)
 
 
+def _named_file(text: str) -> tuple[str, Path]:
+    name, _, file = text.partition("=")
+    if not name or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, Path(file)
+
+
 def add_figure(verbs) -> None:
     parser = verbs.add_parser("figure", help="one figure, as PNG and PDF")
-    parser.add_argument("name", help="figure-2, training-TASK, parity-TASK or errors-TASK")
+    parser.add_argument(
+        "name",
+        help="figure-2 … figure-6, figure-s1 … figure-s3, figure-drift, training-TASK, "
+        "parity-TASK or errors-TASK",
+    )
     _add_comparison(parser, required=False)
     parser.add_argument(
         "--metrics", type=Path, nargs="*", default=[], help="metrics.csv of each seed (training)"
     )
-    parser.add_argument("--data", help="label of the data (training)")
+    parser.add_argument("--data", help="label of the data (training, figure-s1)")
+    parser.add_argument(
+        "--scans", type=Path, nargs="*", default=[], help="of camp scan (figure-6, figure-drift)"
+    )
+    parser.add_argument(
+        "--reference",
+        type=_named_file,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="aimd (of camp analyse), xray-2013, xray-2014, neutron or revpbe0",
+    )
+    parser.add_argument("--structure", type=Path, help="the crystal (figure-s1)")
     parser.add_argument("--out", type=Path, required=True, help="PNG file; the PDF goes beside it")
     parser.set_defaults(run=run_figure)

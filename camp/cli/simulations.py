@@ -65,8 +65,13 @@ def _engine_maker(
         # In this order: the model says what to install where TorchSim is missing.
         from camp.potential.torchsim import TorchSimModel  # isort: split
         from camp.md.torchsim_engine import TorchSimEngine
+        from camp.potential.accelerated import AcceleratedPotential
 
-        model = TorchSimModel(potential, device=arguments.device, dtype=arguments.dtype)
+        model = TorchSimModel(
+            AcceleratedPotential(potential, compiled=settings["compile"]),
+            device=arguments.device,
+            dtype=arguments.dtype,
+        )
         return lambda states, ensemble: TorchSimEngine(model, states, settings, ensemble=ensemble)
 
     from camp.md.ase_engine import AseEngine
@@ -77,6 +82,7 @@ def _engine_maker(
             potential,
             device=arguments.device,
             dtype=arguments.dtype,
+            compiled=settings["compile"],
         )
 
     return lambda states, ensemble: AseEngine(calculator, states, settings, ensemble=ensemble)

@@ -10,7 +10,7 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT, NoseHooverChainThermost
 from ase.md.verlet import VelocityVerlet
 
 from camp.errors import InputError
-from camp.md.states import Sample, State, why_exploded
+from camp.md.states import Sample, State, thermostat_temperature, why_exploded
 
 CHAIN_LENGTH = 3
 
@@ -57,7 +57,7 @@ class _Replica:
             thermostatted = NoseHooverChainNVT(
                 self.atoms,
                 timestep,
-                temperature_K=self.temperature,
+                temperature_K=thermostat_temperature(self.atoms, self.temperature),
                 tdamp=settings["thermostat_time"] * units.fs,
                 tchain=CHAIN_LENGTH,
             )

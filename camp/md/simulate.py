@@ -18,7 +18,7 @@ from tqdm import tqdm
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json
 from camp.graph.neighbours import neighbour_list
-from camp.md.states import Engine, Sample, State
+from camp.md.states import Engine, Sample, State, temperature_of
 from camp.md.trajectory import Writer, number_of_frames, read_state
 from camp.potential.potential import Potential
 
@@ -90,9 +90,9 @@ def initial_state(atoms: Atoms, temperature: float, seed: int) -> State:
     """Velocities drawn at a temperature (K): no drift, for molecules no rotation either."""
     start = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     thermalize_momenta(start, temperature, rng=np.random.default_rng(seed))
-    Stationary(start, preserve_temperature=True)
+    Stationary(start, preserve_temperature=False)
     if not atoms.pbc.any():
-        ZeroRotation(start, preserve_temperature=True)
+        ZeroRotation(start, preserve_temperature=False)
     return State(0, start)
 
 
@@ -163,6 +163,12 @@ class _Run:
         frames = number_of_frames(self.out / trajectory_name(replica))
         return (frames - 1) * self.per_sample if frames else None
 
+    def other_replicas(self, replicas: Sequence[int]) -> list[dict[str, Any]]:
+        """What an earlier part of this run wrote about replicas that are not of this part."""
+        path = self.out / SUMMARY_FILE
+        known = read_json(path)["replicas"] if path.exists() else []
+        return [entry for entry in known if entry["replica"] not in replicas]
+
     def state(self, replica: int, step: int) -> State:
         path = self.out / trajectory_name(replica)
         return read_state(path, step // self.per_sample, self.identity)
@@ -221,18 +227,24 @@ def simulate(
                 "pbc": first.pbc.tolist(),
             },
             **(machine or {}),
-            "replicas": [
-                {
-                    "replica": replica,
-                    "seed": settings["seed"] + replica - 1,
-                    "trajectory": trajectory_name(replica),
-                    "end": "exploded" if str(replica) in run.exploded else "completed",
-                    "reason": run.exploded.get(str(replica), ""),
-                    "time_fs": run.time(run.reached(replica) or 0),
-                    "steps_per_second": speed,
-                }
-                for replica in replicas
-            ],
+            "replicas": sorted(
+                [
+                    *run.other_replicas(replicas),
+                    *(
+                        {
+                            "replica": replica,
+                            "seed": settings["seed"] + replica - 1,
+                            "trajectory": trajectory_name(replica),
+                            "end": "exploded" if str(replica) in run.exploded else "completed",
+                            "reason": run.exploded.get(str(replica), ""),
+                            "time_fs": run.time(run.reached(replica) or 0),
+                            "steps_per_second": speed,
+                        }
+                        for replica in replicas
+                    ),
+                ],
+                key=lambda entry: entry["replica"],
+            ),
         }
         write_json(out / SUMMARY_FILE, summary)
     return summary
@@ -315,6 +327,6 @@ def _postfix(samples: Iterable[Sample]) -> str:
     alive = [sample for sample in samples if not sample.failed]
     if not alive:
         return "exploded"
-    kelvin = np.mean([sample.state.atoms.get_temperature() for sample in alive])
+    kelvin = np.mean([temperature_of(s.state.atoms, s.kinetic_energy) for s in alive])
     energy = np.mean([sample.potential_energy for sample in alive])
     return f"{kelvin:.0f} K, {energy:.3f} eV"

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from ase import Atoms, units
+
+Energy = TypeVar("Energy", float, np.ndarray)
 
 
 @dataclass
@@ -37,6 +39,30 @@ class Engine(Protocol):
 
     def samples(self) -> Sequence[Sample]:
         """One for each replica, in their order."""
+
+
+def degrees_of_freedom(atoms: Atoms) -> int:
+    """Velocities that are free when, as here, total momentum is zero, and without periodicity
+    angular momentum too (two components of it for a linear molecule); at least one.
+    """
+    count = 3 * len(atoms) - 3
+    if not atoms.pbc.any():
+        moments = atoms.get_moments_of_inertia()
+        count -= int((moments > 1e-3 * moments.max(initial=1e-3)).sum())
+    return max(count, 1)
+
+
+def temperature_of(atoms: Atoms, kinetic_energy: Energy) -> Energy:
+    """K, from kinetic energies in eV of these atoms."""
+    return 2.0 * kinetic_energy / (degrees_of_freedom(atoms) * units.kB)
+
+
+def thermostat_temperature(atoms: Atoms, temperature: float) -> float:
+    """K; what a thermostat of 3 N degrees of freedom must be set to for a temperature (K).
+
+    With the 3 N of ASE and TorchSim, an ethanol molecule would be 27/21 times too hot.
+    """
+    return temperature * degrees_of_freedom(atoms) / (3 * len(atoms))
 
 
 def explosion_temperature(temperature: float) -> float:

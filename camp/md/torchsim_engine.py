@@ -18,7 +18,13 @@ from torch_sim.integrators.md import MDState, velocity_verlet
 from torch_sim.quantities import calc_kinetic_energy
 
 from camp.md.ase_engine import CHAIN_LENGTH
-from camp.md.states import Sample, State, explosion_temperature, why_exploded
+from camp.md.states import (
+    Sample,
+    State,
+    explosion_temperature,
+    thermostat_temperature,
+    why_exploded,
+)
 from camp.potential.torchsim import SystemInputError, TorchSimModel
 
 # Suzuki–Yoshida scheme of fourth order (Yoshida 1990, doi:10.1016/0375-9601(90)90092-3).
@@ -122,7 +128,7 @@ class NoseHooverChains:
     p_eta: np.ndarray  # (s, c), ASE's units
     masses: np.ndarray  # (s, c)
     freedom: np.ndarray  # (s,) 3 N
-    kt: float  # eV
+    kt: np.ndarray  # (s,) eV, for 3 N degrees of freedom
 
     @classmethod
     def of(cls, states: Sequence[State], temperature: float, period: float) -> "NoseHooverChains":
@@ -131,10 +137,10 @@ class NoseHooverChains:
         :param temperature: K.
         :param period: characteristic time in ASE's units.
         """
-        kt = units.kB * temperature
+        kt = units.kB * np.array([thermostat_temperature(s.atoms, temperature) for s in states])
         rest = [0.0] * CHAIN_LENGTH
         freedom = np.array([3.0 * len(state.atoms) for state in states])
-        masses = np.full((len(states), CHAIN_LENGTH), kt * period**2)
+        masses = np.repeat(kt[:, None] * period**2, CHAIN_LENGTH, axis=1)
         masses[:, 0] *= freedom
         eta = np.array([state.thermostat.get("eta", rest) for state in states])
         p_eta = np.array([state.thermostat.get("p_eta", rest) for state in states])
@@ -188,6 +194,7 @@ class NoseHooverChains:
             p_eta=self.p_eta[keep],
             masses=self.masses[keep],
             freedom=self.freedom[keep],
+            kt=self.kt[keep],
         )
 
 

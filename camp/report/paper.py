@@ -1,9 +1,10 @@
-"""The numbers that the paper prints, and which task of ours answers which of them."""
+"""The numbers that the paper prints, and which task or simulation answers which of them."""
 
 import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -104,13 +105,28 @@ def read_paper_numbers(path: str | Path) -> list[PaperNumber]:
     return numbers
 
 
-def read_answering_tasks(path: str | Path) -> dict[str, str]:
-    """Which task answers which number: {id: task}, from the ``paper`` entries of the tasks.
+def read_answering(*paths: str | Path) -> dict[str, str]:
+    """Which task or simulation answers which number: {id: name}, from the ``paper`` entries.
 
-    :param path: YAML file {task: {paper: {energy: id, forces: id}, …}, …}.
-    :raises InputError: missing file, not such a file, two tasks for one number.
+    :param paths: YAML files {task: {paper: {energy: id, forces: id}, …}, …} and
+        {simulation: {paper: {diffusivity: id, diffusivity_mae: id, stability: id}, …}, …}.
+    :raises InputError: missing file, not such a file, two answers for one number.
     """
-    path = Path(path)
+    names: dict[str, str] = {}
+    for path in map(Path, paths):
+        for name, entry in _entries(path).items():
+            for identifier in (entry.get("paper") or {}).values():
+                if identifier in names:
+                    raise InputError(
+                        f"{path}: {identifier} is answered by both {names[identifier]} and {name}; "
+                        "name it in one of them only"
+                    )
+                names[identifier] = name
+    return names
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    """The table {name: {…}, …} of a YAML file."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -119,14 +135,7 @@ def read_answering_tasks(path: str | Path) -> dict[str, str]:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a YAML file ({reason})") from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-        raise InputError(f"{path}: not a table of tasks; give the file that lists them by name")
-    tasks: dict[str, str] = {}
-    for task, entry in content.items():
-        for identifier in (entry.get("paper") or {}).values():
-            if identifier in tasks:
-                raise InputError(
-                    f"{path}: {identifier} is answered by both {tasks[identifier]} and {task}; "
-                    "name it in one of them only"
-                )
-            tasks[identifier] = task
-    return tasks
+        raise InputError(
+            f"{path}: not a table of tasks or simulations; give the file that lists them by name"
+        )
+    return content

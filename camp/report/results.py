@@ -1,4 +1,4 @@
-"""Our side of the comparison: evaluations of one scale, collected over seeds."""
+"""Our side of the comparison: evaluations and simulations of one scale, over seeds and runs."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,9 +8,8 @@ from typing import Any
 
 from camp.errors import InputError
 from camp.files import read_json
-from camp.report.paper import PaperNumber
-
-_NEEDS_MD = "needs molecular dynamics, which this version does not run"
+from camp.report.paper import PaperNumber, significant
+from camp.report.simulations import Analysis, Simulations, collect_simulations, runs_text
 
 # (metric, unit) of the paper → key of an evaluation (eV, eV/Å) and the factor to the paper's unit.
 EVALUATED = {
@@ -21,10 +20,11 @@ EVALUATED = {
     ("forces_mae", "meV/A"): ("forces_mae", 1e3),
     ("forces_rmse", "meV/A"): ("forces_rmse", 1e3),
 }
+# Metrics (with their unit in the paper) that a simulation answers.
+SIMULATED = {"diffusivity": "1e-5 cm2/s", "diffusivity_mae": "1e-5 cm2/s", "stability": "ps"}
+# D of Li⁺ (1e-5 cm²/s) from which Table 2 counts the error.
+REFERENCE_DIFFUSIVITY = 1.35
 NOT_EVALUATED = {
-    "diffusivity": _NEEDS_MD,
-    "diffusivity_mae": _NEEDS_MD,
-    "stability": _NEEDS_MD,
     "md_steps_per_s_V100": "needs a speed measurement on the authors' GPU (NVIDIA V100)",
 }
 GENERATED_REMARK = (
@@ -57,21 +57,27 @@ class TaskResult:
         return [v for one in self.metrics if (v := one.get(key)) is not None]
 
     @property
-    def seeds_label(self) -> str:
+    def count_label(self) -> str:
         """'seeds 1, 2, 3', or 'one model' for published weights."""
         known = [str(seed) for seed in self.seeds if seed is not None]
         if not known:
             return "one model"
         return f"seed{'s' if len(known) > 1 else ''} {', '.join(known)}"
 
+    @property
+    def origin(self) -> str:
+        """Data and weights in one line."""
+        return f"data: {self.data}; weights: {self.weights}"
+
 
 @dataclass(frozen=True)
 class Results:
-    """What one scale has: evaluations by (task, weights), reasons for tasks without."""
+    """What one scale has: evaluations by (task, weights), reasons for others, simulations."""
 
     scale: str
     groups: Mapping[tuple[str, str], TaskResult]
     unavailable: Mapping[str, str]
+    simulations: Simulations = field(default_factory=Simulations)
 
     def of_task(self, task: str) -> list[TaskResult]:
         return [group for (name, _), group in sorted(self.groups.items()) if name == task]
@@ -81,17 +87,29 @@ class Results:
 class Answer:
     """Our side of one number of the paper, in the paper's unit, or the reason why it is missing.
 
-    ``std`` is the standard deviation over seeds (ddof = 1), None for fewer than two.
+    ``std`` is the standard deviation over seeds or runs (ddof = 1), None for fewer than two. An
+    evaluation has seeds; a simulation has runs, each of the length ``simulated`` (ps).
     """
 
     value: float | None = None
     std: float | None = None
     seeds: int = 0
+    runs: int = 0
+    simulated: float | None = None
     weights: str = ""
     data: str = ""
     train_size: int | None = None
     note: str = ""
     missing: str = ""
+
+    @property
+    def count_label(self) -> str:
+        """How many models or simulations stand behind the number: '3 seeds', '3 runs of 20 ps'."""
+        if self.simulated is not None:
+            return runs_text(self.runs, self.simulated)
+        if self.weights == "published":
+            return "one model"
+        return f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
 
 
 def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
@@ -120,10 +138,13 @@ class _Group:
     notes: list[str] = field(default_factory=list)
 
 
-def collect(paths: Iterable[str | Path], scale: str) -> Results:
-    """Read evaluations and 'unavailable' files of one scale.
+def collect(
+    paths: Iterable[str | Path], scale: str, analyses: Iterable[str | Path] = ()
+) -> Results:
+    """Read evaluations, analyses of simulations and 'unavailable' files of one scale.
 
-    :param paths: files, or folders that are searched for JSON files.
+    :param paths: evaluations, or folders that are searched for JSON files.
+    :param analyses: see :func:`camp.report.simulations.collect_simulations`.
     :raises InputError: an unreadable file, a missing key, another scale, a seed given twice, or
         evaluations of one task on different data.
     """
@@ -158,6 +179,7 @@ def collect(paths: Iterable[str | Path], scale: str) -> Results:
         scale=scale,
         groups={key: _ordered(key, group) for key, group in groups.items()},
         unavailable=reasons,
+        simulations=collect_simulations(analyses, scale),
     )
 
 
@@ -176,31 +198,35 @@ def _ordered(key: tuple[str, str], group: _Group) -> TaskResult:
     )
 
 
-def answers(number: PaperNumber, tasks: Mapping[str, str], results: Results) -> list[Answer]:
+def answers(number: PaperNumber, answering: Mapping[str, str], results: Results) -> list[Answer]:
     """Our values for a number of the paper, one for each kind of weights; at least one answer.
 
-    :param tasks: {id: task}, see :func:`camp.report.paper.read_answering_tasks`.
+    :param answering: {id: task or simulation}, see :func:`camp.report.paper.read_answering`.
     """
-    if (number.metric, number.unit) not in EVALUATED:
+    evaluated = (number.metric, number.unit) in EVALUATED
+    if not evaluated and SIMULATED.get(number.metric) != number.unit:
         reason = NOT_EVALUATED.get(number.metric, f"{number.metric} is not evaluated")
         return [Answer(missing=reason)]
-    if number.id not in tasks:
-        return [Answer(missing="no task answers this number")]
-    task = tasks[number.id]
-    groups = results.of_task(task)
+    if number.id not in answering:
+        return [Answer(missing=f"no {'task' if evaluated else 'simulation'} answers this number")]
+    name = answering[number.id]
+    if not evaluated:
+        simulations = results.simulations
+        analyses = simulations.of(name)
+        if not analyses:
+            return [Answer(missing=simulations.why_not(name, results.scale))]
+        return [_simulated(number, analysis) for analysis in analyses]
+    groups = results.of_task(name)
     if not groups:
-        nothing = f"no evaluation of task {task} at scale {results.scale}"
-        return [Answer(missing=results.unavailable.get(task, nothing))]
-    return [_answer(number, group) for group in groups]
+        nothing = f"no evaluation of task {name} at scale {results.scale}"
+        return [Answer(missing=results.unavailable.get(name, nothing))]
+    return [_evaluated(number, group) for group in groups]
 
 
-def _answer(number: PaperNumber, group: TaskResult) -> Answer:
+def _evaluated(number: PaperNumber, group: TaskResult) -> Answer:
     key, factor = EVALUATED[number.metric, number.unit]
     values = [factor * value for value in group.values(key)]
-    note = group.note
-    if group.train_size not in (None, number.train_size):
-        size = f"trained on {group.train_size} structures, the paper's model on {number.train_size}"
-        note = f"{size}; {note}" if note else size
+    note = _joined(_size_note(number, group.train_size), group.note)
     if not values:
         reason = group.unavailable.get(key.partition("_")[0], f"the evaluation has no {key}")
         return Answer(weights=group.weights, data=group.data, note=note, missing=reason)
@@ -214,3 +240,58 @@ def _answer(number: PaperNumber, group: TaskResult) -> Answer:
         train_size=group.train_size,
         note=note,
     )
+
+
+def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:
+    """Stability, diffusivity, or how far the mean diffusivity is from the reference of Table 2."""
+    notes = [_size_note(number, analysis.train_size), analysis.note]
+    values, reason = _values_of_runs(number, analysis)
+    if not values:
+        return Answer(
+            weights=analysis.weights, data=analysis.data, note=_joined(*notes), missing=reason
+        )
+    mean, std = mean_std(values)
+    if number.metric == "diffusivity_mae":
+        reference = f"{REFERENCE_DIFFUSIVITY}·10⁻⁵ cm²/s"
+        notes.append(
+            f"|D − {reference}|, the reference that Table 2 states, with D = "
+            f"{significant(mean, std)}·10⁻⁵ cm²/s"
+        )
+        mean, std = abs(mean - REFERENCE_DIFFUSIVITY), None
+    if number.metric == "stability" and "stability" in analysis.missing:
+        notes.append(analysis.missing["stability"])
+    if number.metric == "stability" and analysis.length > number.value:
+        notes.append(f"times are counted up to {number.value:g} ps, the length of the paper's runs")
+    return Answer(
+        value=mean,
+        std=std,
+        runs=len(values),
+        simulated=analysis.length,
+        weights=analysis.weights,
+        data=analysis.data,
+        train_size=analysis.train_size,
+        note=_joined(*notes),
+    )
+
+
+def _values_of_runs(number: PaperNumber, analysis: Analysis) -> tuple[list[float], str]:
+    """The number for each run that has it (ps or 1e-5 cm²/s); without any, the reason."""
+    if number.metric == "stability":
+        # The paper's runs are all stable to their end: its number is their length.
+        return [min(time, number.value) for time in analysis.stable], analysis.why_not("stability")
+    if len(analysis.msd) > 1:
+        return [], f"the analysis has the MSD of {', '.join(analysis.msd)}; ask for one species"
+    displacement = analysis.only_displacement
+    if displacement is None:
+        return [], analysis.why_not("msd")
+    return [1e5 * value for value in displacement.diffusion], displacement.reason
+
+
+def _size_note(number: PaperNumber, train_size: int | None) -> str:
+    if train_size in (None, number.train_size):
+        return ""
+    return f"trained on {train_size} structures, the paper's model on {number.train_size}"
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

@@ -10,6 +10,15 @@ How a verdict is found. The printed value x counts as reproduced within a tolera
 Outside, an error that is smaller and a stability or speed that is larger is 'better', the opposite
 'worse'; a property with a target value, as a diffusivity, 'differs'. On data that are not the
 paper's no verdict is given, whatever the numbers are.
+
+A stability cannot be longer than the simulation. The paper's CAMP runs are all stable to their end,
+so that its number x is their length, and
+
+- runs that are all stable to their end, but shorter than x, neither confirm nor contradict it: the
+  verdict says how long they are ('stable to the end of 20 ps (paper: 50 ps)');
+- everything else is compared as above: runs as long as the paper's, and shorter ones of which one
+  collapsed. Of longer runs the time counts up to x, since nobody knows how long the paper's would
+  have lasted; so a stability is never 'better'.
 """
 
 from collections import Counter
@@ -20,7 +29,7 @@ from html import escape
 from camp.report.pages import page, paragraph
 from camp.report.paper import PaperNumber, significant
 from camp.report.results import GENERATED_REMARK, Answer, Results, answers, is_generated
-from camp.report.tables import rows_to_csv, seeds_text
+from camp.report.tables import rows_to_csv
 
 CSV_COLUMNS = (
     "id",
@@ -34,6 +43,8 @@ CSV_COLUMNS = (
     "ours",
     "ours_std",
     "seeds",
+    "runs",
+    "simulated_ps",
     "data",
     "weights",
     "scale",
@@ -42,6 +53,7 @@ CSV_COLUMNS = (
 )
 LARGER_IS_BETTER = ("stability", "md_steps_per_s_V100")
 TARGETS = ("diffusivity",)
+SHORTER = "stable in shorter runs"
 NOT_COMPARABLE = "not comparable (generated data)"
 MISSING = "missing"
 _QUANTITIES = {
@@ -60,6 +72,7 @@ _LOOKS = {
     "better": ("▲", "#c8ead9"),
     "worse": ("▼", "#fbdcb5"),
     "differs": ("≠", "#fbdcb5"),
+    SHORTER: ("○", "#e6f0e0"),
     NOT_COMPARABLE: ("∼", "#eeeeee"),
     MISSING: ("–", "#ffffff"),
 }
@@ -67,7 +80,9 @@ _RULE = (
     "Verdict: reproduced within two standard deviations of the paper, or within 10 % where it "
     "prints none; a standard deviation printed as zero counts as half a unit of the last printed "
     "digit; values that round to the printed one are reproduced. Otherwise better or worse, or "
-    "differs for a property with a target value. AIMD values are references and not listed."
+    "differs for a property with a target value. Runs that are stable to their end, but shorter "
+    "than the paper's, get no verdict on the stability: how long they are stands there. AIMD "
+    "values are references and not listed."
 )
 
 
@@ -81,8 +96,15 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The kind of verdict, and for a missing number why."""
-        return f"missing because: {self.answer.missing}" if self.kind == MISSING else self.kind
+        """The kind of verdict; for a missing number why, for shorter runs how long they are."""
+        if self.kind == MISSING:
+            return f"missing because: {self.answer.missing}"
+        if self.kind == SHORTER:
+            return (
+                f"stable to the end of {self.answer.simulated:g} ps "
+                f"(paper: {self.number.value:g} ps)"
+            )
+        return self.kind
 
 
 def tolerance(number: PaperNumber) -> float:
@@ -93,7 +115,8 @@ def tolerance(number: PaperNumber) -> float:
 
 
 def judge(number: PaperNumber, answer: Answer) -> str:
-    """A key of the legend: reproduced, better, worse, differs, missing or not comparable."""
+    """A key of the legend: reproduced, better, worse, differs, missing, not comparable or, for
+    stabilities, stable in shorter runs."""
     if answer.value is None:
         return MISSING
     if is_generated(answer.data):
@@ -102,6 +125,10 @@ def judge(number: PaperNumber, answer: Answer) -> str:
     # The margin is for values that are equal but for binary rounding.
     if abs(difference) <= tolerance(number) * (1 + 1e-9):
         return "reproduced"
+    # The mean is the length only if every run lasted to its end.
+    lasted = answer.simulated is not None and answer.value >= answer.simulated * (1 - 1e-6)
+    if number.metric == "stability" and lasted:
+        return SHORTER
     if number.metric in TARGETS:
         return "differs"
     return "better" if (difference > 0) == (number.metric in LARGER_IS_BETTER) else "worse"
@@ -134,7 +161,7 @@ class Scoreboard:
             "Quantity",
             "Paper (reported)",
             "This work",
-            "Seeds",
+            "Seeds or runs",
             "Data",
             "Weights",
             "Verdict",
@@ -158,18 +185,18 @@ class Scoreboard:
 
 
 def make_scoreboard(
-    numbers: Sequence[PaperNumber], tasks: Mapping[str, str], results: Results
+    numbers: Sequence[PaperNumber], answering: Mapping[str, str], results: Results
 ) -> Scoreboard:
     """Compare every CAMP number of the paper with ours.
 
     :param numbers: all numbers of the paper; those of other models are left out.
-    :param tasks: {id: task}.
+    :param answering: {id: task or simulation}.
     """
     rows = [
         Row(number, answer, judge(number, answer))
         for number in numbers
         if number.model == "CAMP"
-        for answer in answers(number, tasks, results)
+        for answer in answers(number, answering, results)
     ]
     return Scoreboard(tuple(rows), results.scale)
 
@@ -188,6 +215,8 @@ def _csv_row(row: Row, scale: str) -> dict[str, object]:
         "ours": answer.value,
         "ours_std": answer.std,
         "seeds": answer.seeds,
+        "runs": answer.runs,
+        "simulated_ps": answer.simulated,
         "data": answer.data,
         "weights": answer.weights,
         "scale": scale,
@@ -207,7 +236,7 @@ def _html_row(row: Row) -> str:
         f"{_QUANTITIES[number.metric]} ({number.shown_unit})",
         number.shown,
         ours,
-        seeds_text(answer) if answer.value is not None else "",
+        answer.count_label if answer.value is not None else "",
         answer.data,
         answer.weights,
     )

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from camp.files import atomic_path
 from camp.report.results import TaskResult
+from camp.report.simulations import Analysis
 
 # The palette 'colorblind' of seaborn, whose import would pull in the global state of pyplot.
 COLOURS = (
@@ -63,14 +64,15 @@ def _two_or_five(value: float, _: int) -> str:
     return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
 
-def provenance_text(groups: Sequence[TaskResult], scale: str) -> str:
-    """Where the numbers of a figure are from: data, weights, scale, seeds."""
-    parts = []
+def provenance_text(
+    groups: Sequence[TaskResult | Analysis], scale: str, nothing: str = "no evaluation"
+) -> str:
+    """Where the numbers of a figure are from: data, weights, scale, seeds or runs."""
+    counts: dict[str, dict[str, None]] = {}
     for group in groups:
-        part = f"data: {group.data}; weights: {group.weights}; {group.seeds_label}"
-        if part not in parts:
-            parts.append(part)
-    return f"This work, scale {scale} — {' | '.join(parts) or 'no evaluation'}"
+        counts.setdefault(group.origin, {})[group.count_label] = None
+    parts = ["; ".join([origin, *labels]) for origin, labels in counts.items()]
+    return f"This work, scale {scale} — {' | '.join(parts) or nothing}"
 
 
 def say_missing(panel: Axes, reason: str) -> None:

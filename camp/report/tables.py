@@ -26,6 +26,8 @@ CSV_COLUMNS = (
     "data",
     "scale",
     "seeds",
+    "runs",
+    "simulated_ps",
     "note",
 )
 QUANTITIES = {
@@ -93,7 +95,8 @@ LAYOUTS = {
         ("Quantity",),
         _alone,
         "MAE of forces, MAE of the diffusivity of Li⁺ (reference 1.35·10⁻⁵ cm²/s), and stability: "
-        "the simulated time, standard deviations over five runs in parentheses.",
+        "the time (at most 50 ps, the length of the paper's runs) before a simulation collapses, "
+        "standard deviations over runs (five in the paper) in parentheses.",
     ),
     "table-3": Layout(
         "Table 3",
@@ -129,9 +132,9 @@ LAYOUTS = {
         "Table S2: MD17, 9,500 training structures",
         ("Molecule", "Quantity"),
         _by_molecule,
-        "Mean absolute errors of the total energy and of forces, stability (the simulated time; "
-        "standard deviations over five runs in parentheses) and MD steps per second on one "
-        "NVIDIA V100.",
+        "Mean absolute errors of the total energy and of forces, stability (the time, at most "
+        "300 ps, the length of the paper's runs, before a bond breaks; standard deviations over "
+        "runs, five in the paper, in parentheses) and MD steps per second on one NVIDIA V100.",
     ),
     "table-s3": Layout(
         "Table S3",
@@ -214,13 +217,13 @@ class Table:
 
 
 def make_table(
-    name: str, numbers: Sequence[PaperNumber], tasks: Mapping[str, str], results: Results
+    name: str, numbers: Sequence[PaperNumber], answering: Mapping[str, str], results: Results
 ) -> Table:
     """One table of the paper, with a column of ours for each kind of weights.
 
     :param name: a key of LAYOUTS.
     :param numbers: all numbers of the paper.
-    :param tasks: {id: task}.
+    :param answering: {id: task or simulation}.
     :raises InputError: unknown name.
     """
     if name not in LAYOUTS:
@@ -230,7 +233,7 @@ def make_table(
     # As in the paper, CAMP stands last.
     models = sorted(dict.fromkeys(n.model for n in printed), key=lambda model: model == "CAMP")
     by_place = {(number.id, number.model): number for number in printed}
-    ours = {n.id: answers(n, tasks, results) for n in printed if n.model == "CAMP"}
+    ours = {n.id: answers(n, answering, results) for n in printed if n.model == "CAMP"}
     weights = sorted({a.weights for given in ours.values() for a in given if a.weights}) or [""]
 
     columns = [Column(model, "reported", ours=False) for model in models]
@@ -278,13 +281,6 @@ def rows_to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) ->
     return text.getvalue()
 
 
-def seeds_text(answer: Answer) -> str:
-    """How many models stand behind a number."""
-    if answer.weights == "published":
-        return "one model"
-    return f"{answer.seeds} seed{'' if answer.seeds == 1 else 's'}"
-
-
 def _heading(weights: str, scale: str) -> str:
     return f"{weights} weights, scale {scale}" if weights else f"scale {scale}"
 
@@ -294,7 +290,7 @@ def _with_weights(given: Sequence[Answer], weights: str, scale: str) -> Answer:
     for answer in given:
         if answer.weights in (weights, ""):
             return answer
-    return Answer(missing=f"no evaluation with {weights} weights at scale {scale}")
+    return Answer(missing=f"not computed with {weights} weights at scale {scale}")
 
 
 def _cell(number: PaperNumber, answer: Answer) -> Cell:
@@ -306,7 +302,7 @@ def _cell(number: PaperNumber, answer: Answer) -> Cell:
         decimals += 1
     return Cell(
         with_std(answer.value, answer.std, decimals, decimals),
-        detail=f"{answer.data}, {seeds_text(answer)}",
+        detail=f"{answer.data}, {answer.count_label}",
     )
 
 
@@ -354,6 +350,8 @@ def _our_row(number: PaperNumber, answer: Answer, scale: str) -> dict[str, objec
         "data": answer.data,
         "scale": scale,
         "seeds": answer.seeds,
+        "runs": answer.runs,
+        "simulated_ps": answer.simulated,
         "note": "; ".join([*missing, *([answer.note] if answer.note else [])]),
     }
 

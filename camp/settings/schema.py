@@ -43,7 +43,7 @@ DEFAULT_MD: Json = {
     "sample_every": 10.0,
     "replicas": 1,
     "seed": 1,
-    "compile": False,
+    "compile": True,
 }
 DEFAULT_ANALYSIS: Json = {
     "rdf": [],

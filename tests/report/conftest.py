@@ -1,6 +1,7 @@
-"""Made-up evaluations in the schema of the project, small enough to check by hand."""
+"""Made-up evaluations and analyses in the schema of the project, to check by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,19 @@ lips-19000: {paper: {forces: t2-lips-19000-forces}}
 water: {paper: {energy: t3-water-energy, forces: t3-water-forces}}
 md17-ethanol: {paper: {energy: t4-ethanol-energy, forces: t4-ethanol-forces}}
 lips-100-rank-0: {paper: {energy: si6-max-rank-0}}
+"""
+
+SIMULATIONS = """
+lips:
+  paper:
+    diffusivity: text-lips-diffusivity
+    diffusivity_mae: t2-lips-19000-diffusivity
+    stability: t2-lips-19000-stability
+lips-1fs: {paper: {diffusivity: text-lips-diffusivity-1fs}}
+water-300K: {paper: {diffusivity: text-water-diffusivity}}
+aspirin: {paper: {stability: ts2-aspirin-stability}}
+ethanol: {paper: {stability: ts2-ethanol-stability}}
+nve-smooth: {}
 """
 
 
@@ -67,6 +81,129 @@ def write_predictions(evaluation: Path, frames: int = 40, seed: int = 0) -> Path
         reference_forces=reference_forces,
         numbers=np.tile([3, 15, 15], frames),
     )
+    return path
+
+
+def gaussian(x: np.ndarray, centre: float, width: float) -> np.ndarray:
+    return np.exp(-0.5 * ((x - centre) / width) ** 2)
+
+
+def rdf(r: np.ndarray, first: float, height: float) -> np.ndarray:
+    """A liquid-like RDF whose first peak has about this height."""
+    tail = 1 / (1 + np.exp(-(r - first - 0.35) / 0.08))
+    waves = 0.25 * np.cos(2 * np.pi * (r - 1.6 * first) / first) * np.exp(-(r - first) / 3)
+    return height * gaussian(r, first, 0.13) + tail * (1 + waves - gaussian(r, first, 0.5))
+
+
+def write_analysis(
+    folder: Path,
+    simulation: str,
+    *,
+    species: str = "Li",
+    diffusion: Sequence[float] = (1.00e-5, 1.20e-5),
+    stable: Sequence[float] = (20.0, 20.0),
+    length: float = 20.0,
+    temperature: float = 520.0,
+    timestep: float = 0.25,
+    data: str = "real (subset)",
+    weights: str = "own",
+    scale: str = "quick",
+    drift: float = 1e-6,
+    **more,
+) -> Path:
+    """One analysis with all sections: MSD of each run is 6 D t, the ADF peaks at 111°."""
+    runs = range(len(stable))
+    r, angles = np.arange(0.025, 6.0, 0.05), np.arange(0.5, 180.0)
+    times = np.linspace(0, length, 201)
+    all_pairs, oxygen = rdf(r, 2.1, 3.0), rdf(r, 2.775, 2.6)
+    adf = gaussian(angles, 110.5, 8.0)
+    energies = [(1e-6 * np.sin(40 * times + k) + drift * times).tolist() for k in runs]
+    content = {
+        "simulation": simulation,
+        "title": f"Simulation {simulation}",
+        "scale": scale,
+        "task": "some-task",
+        "weights": weights,
+        "data": data,
+        "train_size": None,
+        "note": "",
+        "settings": {"length": length, "timestep": timestep, "temperature": temperature},
+        "structure": {"formula": "Li27P12S44", "atoms": 83, "cell": [], "pbc": [True] * 3},
+        "engine": "ase",
+        "device": "cpu",
+        "threads": 2,
+        "replicas": [
+            {
+                "replica": k + 1,
+                "seed": k + 1,
+                "end": "completed",
+                "reason": "",
+                "time_ps": length,
+                "stable_ps": stable[k],
+                "steps_per_second": 30.0 + 2 * k,
+                "temperature_K": temperature,
+                "temperature_std_K": 20.0,
+                "drift_eV_per_atom_per_ps": drift,
+            }
+            for k in runs
+        ],
+        "stability": {"criterion": "rdf", "limit_ps": length, "values_ps": list(stable)},
+        "rdf": {
+            "r_A": r.tolist(),
+            "valid_to_A": 5.6,
+            "pairs": {
+                "all": {"mean": all_pairs.tolist(), "std": (0.03 * all_pairs).tolist()},
+                "O-O": {"mean": oxygen.tolist(), "std": None},
+            },
+        },
+        "adf": {
+            "angle_deg": angles.tolist(),
+            "triples": {
+                "S-P-S": {"cutoff_A": 2.6, "mean": (adf / adf.sum()).tolist(), "std": None}
+            },
+        },
+        "msd": {
+            "time_ps": times.tolist(),
+            "species": {
+                species: {
+                    "replicas_A2": [(6e4 * d * times).tolist() for d in diffusion],
+                    "fit_ps": [0.1 * length, 0.5 * length],
+                    "diffusion_cm2_per_s": {"values": list(diffusion)},
+                }
+            },
+        },
+        "energy": {"time_ps": times.tolist(), "conserved_eV_per_atom": energies},
+        **more,
+    }
+    path = folder / simulation / "analysis.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def write_pair_scan(folder: Path, convention: str, step: float, pair: str = "Li-S") -> Path:
+    """A pair whose energy (eV) rises at the cutoff of 5 Å by ``step``."""
+    distances = np.linspace(4.0, 5.5, 151)
+    inside = distances <= 5.0
+    content = {
+        "pair": pair,
+        "cutoff_A": 5.0,
+        "convention": convention,
+        "r_A": distances.tolist(),
+        "energy_eV": (inside * (-step - 0.05 * (5 - distances) ** 3)).tolist(),
+        "scale": "quick",
+        "weights": "published",
+        "data": "real (subset)",
+    }
+    path = folder / f"{pair}-{convention}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def simulations_file(tmp_path: Path) -> Path:
+    path = tmp_path / "simulations.yaml"
+    path.write_text(SIMULATIONS)
     return path
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from camp.report.figures import FIGURES
 from camp.report.tables import LAYOUTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "report"
@@ -14,7 +15,7 @@ CASES = [
     ("predictions", {"kind": "parity", "task": "lips-10"}),
     ("predictions", {"kind": "errors", "task": "lips-10"}),
     ("training", {"task": "lips-10"}),
-    ("figure-2", {}),
+    *((name, {}) for name in FIGURES),
     ("scoreboard", {}),
 ]
 

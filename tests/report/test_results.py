@@ -5,7 +5,7 @@ import json
 import pytest
 
 from camp.errors import InputError
-from camp.report.paper import PaperNumber, read_answering_tasks, read_paper_numbers
+from camp.report.paper import PaperNumber, read_answering, read_paper_numbers
 from camp.report.results import answers, collect, mean_std
 
 from .conftest import NUMBERS, write_evaluation
@@ -46,7 +46,7 @@ def test_answer_over_seeds_in_units_of_the_paper(tmp_path, tasks_file):
     ]
     results = collect(files, "quick")
     assert results.groups["lips-10", "own"].seeds == (1, 2, 3)
-    (answer,) = answers(number("t1-lips-10-energy"), read_answering_tasks(tasks_file), results)
+    (answer,) = answers(number("t1-lips-10-energy"), read_answering(tasks_file), results)
     assert answer.value == pytest.approx(1.6)
     assert answer.std == pytest.approx(0.2)
     assert answer.seeds == 3
@@ -57,7 +57,7 @@ def test_own_and_published_weights_answer_separately(tmp_path, tasks_file):
     write_evaluation(tmp_path, "water", 1, forces=0.036)
     write_evaluation(tmp_path, "water", None, forces=0.034, weights="published", data="real")
     given = answers(
-        number("t3-water-forces"), read_answering_tasks(tasks_file), collect([tmp_path], "quick")
+        number("t3-water-forces"), read_answering(tasks_file), collect([tmp_path], "quick")
     )
     assert [(a.weights, a.data, a.std) for a in given] == [
         ("own", "real (subset)", None),
@@ -69,7 +69,7 @@ def test_own_and_published_weights_answer_separately(tmp_path, tasks_file):
 def test_other_training_size_is_said(tmp_path, tasks_file):
     write_evaluation(tmp_path, "water", 1, train_size=441)
     (answer,) = answers(
-        number("t3-water-forces"), read_answering_tasks(tasks_file), collect([tmp_path], "quick")
+        number("t3-water-forces"), read_answering(tasks_file), collect([tmp_path], "quick")
     )
     assert answer.note == "trained on 441 structures, the paper's model on 1433"
 
@@ -77,8 +77,7 @@ def test_other_training_size_is_said(tmp_path, tasks_file):
 @pytest.mark.parametrize(
     ("identifier", "reason"),
     [
-        ("t2-lips-19000-stability", "needs molecular dynamics, which this version does not run"),
-        ("text-water-diffusivity", "needs molecular dynamics, which this version does not run"),
+        ("t2-lips-19000-stability", "no simulation answers this number"),
         ("ts1-water-speed", "needs a speed measurement on the authors' GPU (NVIDIA V100)"),
         ("t1-lips-1000-energy", "no evaluation of task lips-1000 at scale quick"),
         ("t2-lips-19000-forces", "file not available: weights"),
@@ -99,7 +98,7 @@ def test_reasons_for_missing_numbers(tmp_path, tasks_file, identifier, reason):
     unavailable.parent.mkdir()
     content = {"task": "lips-19000", "reason": "file not available: weights"}
     unavailable.write_text(json.dumps(content))
-    tasks = read_answering_tasks(tasks_file)
+    tasks = read_answering(tasks_file)
     (answer,) = answers(number(identifier), tasks, collect([folder], "quick"))
     assert answer.value is None
     assert answer.missing == reason
@@ -125,7 +124,7 @@ def test_refusals(tmp_path, tasks_file):
         collect([tmp_path / "nothing.json"], "quick")
     tasks_file.write_text("a: {paper: {energy: x}}\nb: {paper: {energy: x}}\n")
     with pytest.raises(InputError, match="x is answered by both a and b"):
-        read_answering_tasks(tasks_file)
+        read_answering(tasks_file)
 
 
 def test_paper_numbers_with_an_error_are_refused(tmp_path):

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from camp.report.paper import PaperNumber, read_answering_tasks, read_paper_numbers
+from camp.report.paper import PaperNumber, read_answering, read_paper_numbers
 from camp.report.results import Answer, collect
-from camp.report.scoreboard import judge, make_scoreboard
+from camp.report.scoreboard import Row, judge, make_scoreboard
 
 from .conftest import NUMBERS, write_evaluation
 
@@ -56,6 +56,38 @@ def test_verdict(number, ours, verdict):
     assert judge(number, answer) == verdict
 
 
+@pytest.mark.parametrize(
+    ("ours", "simulated", "verdict"),
+    [
+        # as long as the paper's runs of 50 ps: within 1 ps, or not
+        (50.0, 50.0, "reproduced"),
+        (49.5, 50.0, "reproduced"),
+        (30.0, 50.0, "worse"),
+        # longer; times are counted up to 50 ps before they come here
+        (50.0, 100.0, "reproduced"),
+        (40.0, 100.0, "worse"),
+        # shorter: to the end of all runs, or not
+        (20.0, 20.0, "stable in shorter runs"),
+        (19.0, 20.0, "worse"),
+    ],
+)
+def test_stability_is_judged_by_the_length_of_the_simulation(ours, simulated, verdict):
+    number = printed(50, 0.0, 0, "stability")
+    answer = Answer(value=ours, runs=2, simulated=simulated, weights="own", data="real (subset)")
+    assert judge(number, answer) == verdict
+    said = Row(number, answer, verdict).verdict
+    if verdict == "stable in shorter runs":
+        assert said == "stable to the end of 20 ps (paper: 50 ps)"
+    else:
+        assert said == verdict
+
+
+def test_stability_on_generated_data_gets_no_verdict():
+    answer = Answer(value=20.0, runs=2, simulated=20.0, data="generated (GFN-xTB)")
+    verdict = judge(printed(50, 0.0, 0, "stability"), answer)
+    assert verdict == "not comparable (generated data)"
+
+
 @pytest.mark.parametrize("ours", [1.63, 0.1, 99.0])
 def test_generated_data_get_no_verdict(ours):
     answer = Answer(value=ours, seeds=5, weights="own", data="generated (GFN-xTB)")
@@ -71,7 +103,7 @@ def scoreboard(tmp_path, tasks_file):
         write_evaluation(folder, "water", seed, energy=0.0009, forces=0.0341)
     write_evaluation(folder, "water", None, energy=0.000588, weights="published", data="real")
     return make_scoreboard(
-        read_paper_numbers(NUMBERS), read_answering_tasks(tasks_file), collect([folder], "quick")
+        read_paper_numbers(NUMBERS), read_answering(tasks_file), collect([folder], "quick")
     )
 
 
@@ -98,7 +130,7 @@ def test_rows_of_the_scoreboard(scoreboard):
     assert rows["t3-water-energy", "own"]["verdict"] == "worse"
     assert rows["t3-water-energy", "published"]["verdict"] == "reproduced"
     missing = rows["text-lips-diffusivity", ""]
-    assert missing["verdict"].startswith("missing because: needs molecular dynamics")
+    assert missing["verdict"].startswith("missing because: no simulation answers")
     assert missing["ours"] == ""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from camp.cli import main
 from camp.errors import InputError
-from camp.report.paper import read_answering_tasks, read_paper_numbers
+from camp.report.paper import read_answering, read_paper_numbers
 from camp.report.results import collect
 from camp.report.tables import CSV_COLUMNS, LAYOUTS, Table, make_table
 
@@ -44,7 +44,7 @@ def tables(tmp_path, tasks_file):
     write_evaluation(
         folder, "water", None, energy=0.000588, forces=0.0341, weights="published", data="real"
     )
-    numbers, tasks = read_paper_numbers(NUMBERS), read_answering_tasks(tasks_file)
+    numbers, tasks = read_paper_numbers(NUMBERS), read_answering(tasks_file)
     results = collect([folder], "quick")
     return {name: make_table(name, numbers, tasks, results) for name in LAYOUTS}
 
@@ -181,7 +181,7 @@ def test_markdown_is_one_table(tables):
     assert len(rows) == 2 + 8
     assert len({row.count("|") for row in rows}) == 1
     assert "CAMP (reported)" in rows[0]
-    assert "missing: needs molecular dynamics" in "".join(rows)
+    assert "missing: no simulation answers this number" in "".join(rows)
 
 
 def test_unknown_table_is_refused(tasks_file):
@@ -189,7 +189,7 @@ def test_unknown_table_is_refused(tasks_file):
         make_table(
             "table-9",
             read_paper_numbers(NUMBERS),
-            read_answering_tasks(tasks_file),
+            read_answering(tasks_file),
             collect([], "quick"),
         )
 

@@ -1,0 +1,174 @@
+"""Energy drift of NVE simulations, and the energy of one pair crossing the cutoff."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from camp.errors import InputError
+from camp.files import read_json
+from camp.report.panels import foot_text, mark
+from camp.report.paper import significant
+from camp.report.results import mean_std
+from camp.report.simulations import Analysis, Simulations
+from camp.report.style import COLOURS, make_figure, say_missing
+
+_LINES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class _Convention:
+    """What the cutoff function multiplies: its NVE simulation, and how it is drawn."""
+
+    simulation: str
+    name: str
+    colour: str
+    line: str
+
+
+# By the model's setting envelope_on.
+_CONVENTIONS = {
+    "radial": _Convention("nve-smooth", "smooth", COLOURS[0], "-"),
+    "basis": _Convention("nve-published", "published convention", COLOURS[3], "--"),
+}
+
+
+@dataclass(frozen=True)
+class PairScan:
+    """Energy (eV) of two atoms alone against their distance (Å), with one convention."""
+
+    pair: str
+    convention: str
+    cutoff: float
+    distances: np.ndarray
+    energies: np.ndarray
+    data: str
+    weights: str
+
+    @property
+    def step(self) -> float:
+        """By how much the energy (eV) rises between the points next to the cutoff."""
+        beyond = int(np.argmax(self.distances > self.cutoff))
+        return float(self.energies[beyond] - self.energies[beyond - 1])
+
+
+def read_pair_scan(path: str | Path, scale: str) -> PairScan:
+    """One scan of a pair across the cutoff, at ascending distances.
+
+    :raises InputError: missing or foreign file, another scale, unknown convention, no points on
+        both sides of the cutoff.
+    """
+    path = Path(path)
+    content = read_json(path)
+    try:
+        found = content["scale"]
+        scan = PairScan(
+            pair=content["pair"],
+            convention=content["convention"],
+            cutoff=float(content["cutoff_A"]),
+            distances=np.array(content["r_A"], dtype=float),
+            energies=np.array(content["energy_eV"], dtype=float),
+            data=content["data"],
+            weights=content["weights"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not the scan of a pair ({error}); scan again") from None
+    if found != scale:
+        raise InputError(f"{path}: of scale {found}, not {scale}; give files of one scale")
+    if scan.convention not in _CONVENTIONS:
+        known = ", ".join(_CONVENTIONS)
+        raise InputError(f"{path}: convention {scan.convention!r}; it must be one of {known}")
+    r = scan.distances
+    if r.shape != scan.energies.shape or not r[0] < scan.cutoff < r[-1]:
+        raise InputError(f"{path}: no energies on both sides of the cutoff; scan again")
+    return scan
+
+
+def energy_drift(simulations: Simulations, scale: str, scans: Sequence[Path] = ()) -> Figure:
+    """NVE: conserved energy per atom against time, and a pair at the cutoff, by convention.
+
+    :param scans: files of :class:`PairScan`.
+    :raises InputError: see :func:`read_pair_scan`.
+    """
+    found: dict[str, Analysis] = {}
+    absent = []
+    for key, convention in _CONVENTIONS.items():
+        if analysis := simulations.only(convention.simulation):
+            found[key] = analysis
+        else:
+            absent.append(simulations.why_not(convention.simulation, scale))
+    pairs = [read_pair_scan(path, scale) for path in scans]
+    remarks = [f"Missing: {reason}" for reason in absent] if found else []
+    remarks += dict.fromkeys(f"Pair {p.pair}: data: {p.data}; weights: {p.weights}" for p in pairs)
+    figure, (panels,) = make_figure(
+        "Energy at the cutoff: the smooth against the published convention",
+        foot_text(list(found.values()), scale, remarks),
+        size=(10.0, 4.4),
+    )
+    for panel, letter in zip(panels, "ab", strict=True):
+        mark(panel, letter)
+    if found:
+        _draw_energies(panels[0], found)
+    else:
+        say_missing(panels[0], "; ".join(absent))
+    if pairs:
+        _draw_pairs(panels[1], pairs)
+    else:
+        say_missing(panels[1], "no scan of a pair across the cutoff was given")
+    return figure
+
+
+def _draw_energies(panel: Axes, found: Mapping[str, Analysis]) -> None:
+    for key, analysis in found.items():
+        look = _CONVENTIONS[key]
+        label = f"{look.name}: drift {_drift_text(analysis)}"
+        for run in analysis.energies or [np.array([])]:
+            times = analysis.energy_times[: len(run)]
+            panel.plot(times, 1e3 * run, look.line, color=look.colour, linewidth=1.1, label=label)
+            label = ""
+    panel.set(xlabel="Time (ps)", ylabel="Conserved energy − first value (meV/atom)")
+    panel.margins(x=0, y=0.25)
+    panel.legend(frameon=False, fontsize=8, loc="upper left")
+
+
+def _drift_text(analysis: Analysis) -> str:
+    """The drift, mean (std) over runs, or that there is none."""
+    if not analysis.drifts:
+        return analysis.why_not("energy")
+    text = significant(*mean_std([1e6 * drift for drift in analysis.drifts]))
+    return f"{text.replace('-', '−')} µeV/atom/ps"
+
+
+def _draw_pairs(panel: Axes, scans: Sequence[PairScan]) -> None:
+    """Energies relative to those beyond the cutoff, in the last ångström before it."""
+    pairs = list(dict.fromkeys(scan.pair for scan in scans))
+    for scan in scans:
+        look = _CONVENTIONS[scan.convention]
+        beyond = scan.distances > scan.cutoff
+        energies = 1e3 * (scan.energies - scan.energies[beyond][0])
+        shown = scan.distances >= scan.cutoff - 1.0
+        panel.plot(
+            scan.distances[shown],
+            energies[shown],
+            _LINES[pairs.index(scan.pair) % len(_LINES)],
+            color=look.colour,
+            linewidth=1.4,
+            label=f"{_pair_text(scan)}, {look.name}: {_step_text(scan)}",
+        )
+    panel.axvline(scans[0].cutoff, color="#444444", linewidth=0.8, linestyle=":")
+    panel.set(xlabel="Distance (Å)", ylabel="Energy − energy beyond the cutoff (meV)")
+    panel.margins(x=0, y=0.2)
+    panel.legend(frameon=False, fontsize=8)
+
+
+def _pair_text(scan: PairScan) -> str:
+    return scan.pair.replace("-", "–")
+
+
+def _step_text(scan: PairScan) -> str:
+    """The size of the step; rounding errors are none."""
+    size = 1e3 * abs(scan.step)
+    return "no step" if size < 1e-6 else f"step of {size:.3g} meV"

@@ -1,0 +1,105 @@
+"""Panels that several figures of simulations share."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from camp.report.paper import PaperNumber, significant
+from camp.report.results import TaskResult, is_generated, mean_std
+from camp.report.simulations import Analysis, Displacement, Profile
+from camp.report.style import COLOURS, provenance_text
+
+REFERENCE_COLOUR = "#222222"
+DIFFUSION_UNIT = "10⁻⁵ cm²/s"
+
+
+def foot_text(
+    analyses: Sequence[Analysis],
+    scale: str,
+    remarks: Sequence[str] = (),
+    evaluations: Sequence[TaskResult] = (),
+) -> str:
+    """The line of provenance of a figure of simulations, with what is to be said about them."""
+    groups: list[TaskResult | Analysis] = [*evaluations, *analyses]
+    notes = [f"{analysis.simulation}: {analysis.note}" for analysis in analyses if analysis.note]
+    parts = [provenance_text(groups, scale, "no simulation"), *dict.fromkeys(notes), *remarks]
+    if any(is_generated(group.data) for group in groups):
+        parts.append("Results on generated data are not comparable with the paper or experiment")
+    return ". ".join(parts) + "."
+
+
+def mark(panel: Axes, letter: str) -> None:
+    """The letter by which the text speaks of a panel."""
+    panel.set_title(letter, loc="left", fontsize=11, fontweight="bold")
+
+
+def draw_profile(
+    panel: Axes, profile: Profile, label: str, colour: str, *, up_to: float | None = None
+) -> None:
+    """The mean as a line, one standard deviation over runs as a band.
+
+    :param up_to: where the distribution ends to be valid.
+    """
+    shown = slice(None) if up_to is None else profile.x <= up_to
+    x, mean, std = profile.x[shown], profile.mean[shown], profile.std[shown]
+    panel.plot(x, mean, color=colour, linewidth=1.6, label=label)
+    if std.any():
+        panel.fill_between(x, mean - std, mean + std, color=colour, alpha=0.25, linewidth=0)
+
+
+def draw_reference(panel: Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
+    panel.plot(x, y, "--", color=REFERENCE_COLOUR, linewidth=1.2, label=label)
+
+
+def diffusion_text(displacement: Displacement) -> str:
+    """'D = 1.08 (0.08) · 10⁻⁵ cm²/s', or why there is none."""
+    if not displacement.diffusion:
+        return f"no D: {displacement.reason}"
+    mean, std = mean_std([1e5 * value for value in displacement.diffusion])
+    return f"D = {significant(mean, std)} · {DIFFUSION_UNIT}"
+
+
+def draw_displacement(
+    panel: Axes,
+    displacement: Displacement,
+    *,
+    reference: Displacement | None = None,
+    reported: PaperNumber | None = None,
+) -> None:
+    """The MSD of each run, the window of the fit shaded, the diffusivity as text above.
+
+    :param reference: drawn dashed, as far as our time goes.
+    :param reported: the paper's diffusivity.
+    """
+    for k, run in enumerate(displacement.runs):
+        panel.plot(
+            displacement.times[: len(run)],
+            run,
+            color=COLOURS[k % len(COLOURS)],
+            linewidth=1.1,
+            label=f"run {k + 1}",
+        )
+    if displacement.fit:
+        panel.axvspan(*displacement.fit, color="#ececec", zorder=0)
+    if reference:
+        for run in reference.runs:
+            times = reference.times[: len(run)]
+            shown = times <= displacement.times[-1]
+            draw_reference(panel, times[shown], run[shown], "AIMD")
+    lines = [f"this work: {diffusion_text(displacement)}"]
+    if displacement.fit:
+        start, end = displacement.fit
+        lines[0] += f"\n  (slope from {start:g} to {end:g} ps, shaded)"
+    if reference:
+        lines.append(f"AIMD: {diffusion_text(reference)}")
+    if reported:
+        lines.append(f"paper (reported): D = {reported.shown} · {DIFFUSION_UNIT}")
+    panel.set(xlabel="Time (ps)", ylabel=f"MSD of {displacement.species} (Å²)")
+    panel.margins(x=0)
+    panel.set_ylim(bottom=0)
+    # Room for the text above the curves, and for the legend below them.
+    panel.set_ylim(top=1.45 * panel.get_ylim()[1])
+    text = "\n".join(lines)
+    panel.text(0.03, 0.97, text, transform=panel.transAxes, va="top", fontsize=8, linespacing=1.4)
+    panel.legend(frameon=False, fontsize=8, loc="lower right")

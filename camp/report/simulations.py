@@ -1,0 +1,304 @@
+"""Our simulations: analyses of trajectories (JSON files of 'camp analyse'), collected by scale."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camp.errors import InputError
+from camp.files import read_json
+
+# What the folder of a simulation holds for us: its analysis, or the reason why there is none.
+FILES = ("analysis.json", "unavailable.json")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A distribution over distances (Å) or angles (degrees); each array has the shape (bins,).
+
+    ``std`` is the standard deviation over runs (ddof = 1), zero for a single run.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """Where the largest value is, and this value; as sampled, not interpolated."""
+        highest = int(np.argmax(self.mean))
+        return float(self.x[highest]), float(self.mean[highest])
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Mean squared displacement of one species: Å² against ps, one array for each run.
+
+    ``fit`` is the window (ps) of the linear fit, ``diffusion`` its results (cm²/s) for the runs
+    that have one; ``reason`` says why there is none.
+    """
+
+    species: str
+    times: np.ndarray
+    runs: tuple[np.ndarray, ...]
+    fit: tuple[float, float] | None
+    diffusion: tuple[float, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One simulation with one kind of weights, or a reference that was only analysed.
+
+    ``stable`` (ps), ``speeds`` (steps/s) and ``drifts`` (eV/atom/ps) have one entry for each run
+    that has the number, ``energies`` (eV/atom) one array for each run over ``energy_times`` (ps).
+    ``missing`` gives reasons, by quantity. Of a reference only the data, ``rdf``, ``adf`` and
+    ``msd`` mean something.
+    """
+
+    file: Path
+    simulation: str
+    title: str
+    weights: str
+    data: str
+    train_size: int | None
+    note: str
+    runs: int
+    length: float
+    temperature: float
+    timestep: float
+    device: str
+    stable: tuple[float, ...]
+    speeds: tuple[float, ...]
+    drifts: tuple[float, ...]
+    energy_times: np.ndarray
+    energies: tuple[np.ndarray, ...]
+    rdf: Mapping[str, Profile]
+    rdf_valid_to: float | None
+    adf: Mapping[str, Profile]
+    msd: Mapping[str, Displacement]
+    missing: Mapping[str, str]
+
+    @property
+    def count_label(self) -> str:
+        """'3 runs of 20 ps, 520 K, 0.25 fs'."""
+        length = runs_text(self.runs, self.length)
+        return f"{length}, {self.temperature:g} K, {self.timestep:g} fs"
+
+    @property
+    def origin(self) -> str:
+        """Data and weights in one line."""
+        size = "" if self.train_size is None else f" ({self.train_size} training structures)"
+        return f"data: {self.data}; weights: {self.weights}{size}"
+
+    def why_not(self, quantity: str) -> str:
+        """The reason why a quantity such as 'rdf O-O' or 'stability' is not there."""
+        section = quantity.partition(" ")[0]
+        nothing = f"the analysis of {self.simulation} has no {quantity}"
+        return self.missing.get(quantity) or self.missing.get(section) or nothing
+
+    @property
+    def only_displacement(self) -> Displacement | None:
+        """The MSD of the one species whose diffusion is asked for, None if there is not one."""
+        return next(iter(self.msd.values())) if len(self.msd) == 1 else None
+
+
+@dataclass(frozen=True)
+class Simulations:
+    """What one scale has: analyses by (simulation, weights), reasons for those without."""
+
+    analyses: Mapping[tuple[str, str], Analysis] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, simulation: str) -> list[Analysis]:
+        return [found for (name, _), found in sorted(self.analyses.items()) if name == simulation]
+
+    def only(self, simulation: str) -> Analysis | None:
+        """The analysis of a simulation, None without one.
+
+        :raises InputError: there are several, with different weights.
+        """
+        found = self.of(simulation)
+        if len(found) > 1:
+            weights = ", ".join(analysis.weights for analysis in found)
+            raise InputError(
+                f"{found[1].file}: {simulation} is given with weights {weights}; give one of them"
+            )
+        return found[0] if found else None
+
+    def why_not(self, simulation: str, scale: str) -> str:
+        """The reason why a simulation is not there."""
+        return self.unavailable.get(
+            simulation, f"simulation {simulation} is not run at scale {scale}"
+        )
+
+
+def runs_text(runs: int, length: float) -> str:
+    """'1 run of 20 ps', '3 runs of 20 ps'."""
+    return f"{runs} run{'' if runs == 1 else 's'} of {length:g} ps"
+
+
+def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
+    """Read the analyses of one scale, and the files that say why there is none.
+
+    :param paths: files, or folders that are searched for FILES.
+    :raises InputError: an unreadable file, a missing key, another scale, a simulation given twice.
+    """
+    analyses: dict[tuple[str, str], Analysis] = {}
+    unavailable: dict[str, str] = {}
+    for path in map(Path, paths):
+        for file in _files(path):
+            content = _content(file)
+            found = content.get("scale")
+            if found != scale:
+                raise InputError(f"{file}: of scale {found}, not {scale}; give files of one scale")
+            if "unavailable" in content:
+                unavailable[str(content.get("simulation"))] = content["unavailable"]
+                continue
+            analysis = _parsed(file, content)
+            key = (analysis.simulation, analysis.weights)
+            if key in analyses:
+                raise InputError(
+                    f"{file}: {key[0]} with {key[1]} weights is given twice; give it once"
+                )
+            analyses[key] = analysis
+    return Simulations(analyses, unavailable)
+
+
+def read_reference(path: str | Path) -> Analysis | str:
+    """The analysis of frames of a dataset, such as an AIMD trajectory, or why there is none.
+
+    :raises InputError: missing or foreign file, an analysis of a simulation.
+    """
+    path = Path(path)
+    content = _content(path)
+    if "unavailable" in content:
+        return str(content["unavailable"])
+    if not content.get("reference"):
+        raise InputError(f"{path}: not the analysis of a reference; give one of a dataset")
+    return _parsed(path, content)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*.json") if file.name in FILES)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not an analysis; analyse again")
+    return content
+
+
+def _parsed(path: Path, content: Mapping[str, Any]) -> Analysis:
+    missing: dict[str, str] = {}
+    try:
+        if content.get("reference"):
+            name, settings = "reference", dict.fromkeys(("length", "temperature", "timestep"), 0.0)
+            title = f"AIMD, {content['frames']} frames"
+        else:
+            name, settings = content["simulation"], content["settings"]
+            title = name
+        replicas = content.get("replicas", [])
+        energy = content.get("energy") or {}
+        return Analysis(
+            file=path,
+            simulation=name,
+            title=content.get("title") or title,
+            weights=content.get("weights") or "",
+            data=content["data"] or "unnamed",
+            train_size=content.get("train_size"),
+            note="; ".join(filter(None, [content.get("note"), *_endings(replicas)])),
+            runs=len(replicas),
+            length=float(settings["length"]),
+            temperature=float(settings["temperature"]),
+            timestep=float(settings["timestep"]),
+            device=_device(content),
+            stable=_present((content.get("stability") or {}).get("values_ps", [])),
+            speeds=_present(replica.get("steps_per_second") for replica in replicas),
+            drifts=_present(replica.get("drift_eV_per_atom_per_ps") for replica in replicas),
+            energy_times=_array(energy.get("time_ps", [])),
+            energies=tuple(_array(run) for run in energy.get("conserved_eV_per_atom", [])),
+            rdf=_profiles(content, "rdf", "r_A", "pairs", missing),
+            rdf_valid_to=(content.get("rdf") or {}).get("valid_to_A"),
+            adf=_profiles(content, "adf", "angle_deg", "triples", missing),
+            msd=_displacements(content, missing),
+            missing=_with_reason(content, "energy", _with_reason(content, "stability", missing)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not an analysis ({error}); analyse again") from None
+
+
+def _array(values: Iterable[float | None]) -> np.ndarray:
+    """Numbers, null becomes nan."""
+    return np.array(list(values), dtype=float)
+
+
+def _present(values: Iterable[float | None]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values if value is not None)
+
+
+def _device(content: Mapping[str, Any]) -> str:
+    device, threads = str(content.get("device", "")), content.get("threads")
+    if "cuda" in device or not threads:
+        return device
+    return f"{device}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def _endings(replicas: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is to be said about runs that did not reach their end."""
+    return [
+        f"run {replica['replica']} exploded at {replica['time_ps']:.3g} ps"
+        for replica in replicas
+        if replica.get("end") == "exploded"
+    ]
+
+
+def _with_reason(
+    content: Mapping[str, Any], section: str, missing: dict[str, str]
+) -> dict[str, str]:
+    if reason := (content.get(section) or {}).get("reason"):
+        missing[section] = reason
+    return missing
+
+
+def _profiles(
+    content: Mapping[str, Any], section: str, axis: str, entries: str, missing: dict[str, str]
+) -> dict[str, Profile]:
+    """The distributions of a section; what has no mean goes to the reasons."""
+    _with_reason(content, section, missing)
+    given = content.get(section) or {}
+    profiles = {}
+    for name, entry in (given.get(entries) or {}).items():
+        if entry.get("mean") is None:
+            reason = entry.get("reason") or given.get("reason")
+            missing[f"{section} {name}"] = reason or f"{section} of {name} could not be computed"
+            continue
+        x, mean = _array(given[axis]), _array(entry["mean"])
+        std = np.zeros_like(mean) if entry.get("std") is None else _array(entry["std"])
+        if not x.shape == mean.shape == std.shape:
+            raise ValueError(f"{section} {name}: {len(mean)} values for {len(x)} bins")
+        profiles[name] = Profile(x, mean, np.nan_to_num(std))
+    return profiles
+
+
+def _displacements(content: Mapping[str, Any], missing: dict[str, str]) -> dict[str, Displacement]:
+    _with_reason(content, "msd", missing)
+    given = content.get("msd") or {}
+    displacements = {}
+    for species, entry in (given.get("species") or {}).items():
+        diffusion, fit = entry.get("diffusion_cm2_per_s") or {}, entry.get("fit_ps")
+        reason = diffusion.get("reason") or entry.get("reason") or "no linear fit was made"
+        displacements[species] = Displacement(
+            species=species,
+            times=_array(given["time_ps"]),
+            runs=tuple(_array(run) for run in entry["replicas_A2"]),
+            fit=None if fit is None else (float(fit[0]), float(fit[1])),
+            diffusion=_present(diffusion.get("values", [])),
+            reason=reason,
+        )
+    return displacements

@@ -1,0 +1,160 @@
+"""Figures 4 and S3: structure and diffusion in simulations of liquid water."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from camp.report.panels import diffusion_text, draw_profile, foot_text, mark
+from camp.report.simulations import Analysis, Simulations
+from camp.report.style import COLOURS, make_figure, plain_logarithmic, say_missing
+from camp.report.water_references import LABELS, read_water_reference
+
+SIMULATION = "water-300K"
+TEMPERATURES = ("water-300K", "water-600K", "water-900K", "water-1200K", "water-1500K")
+_PAIR = "O-O"
+# Colour, line of each reference.
+_LOOKS = {
+    "xray-2014": (COLOURS[3], "--"),
+    "xray-2013": (COLOURS[5], ":"),
+    "neutron": (COLOURS[2], "-."),
+    "revpbe0": ("#222222", "--"),
+}
+
+
+def water_structure(simulations: Simulations, scale: str, references: Mapping[str, Path]) -> Figure:
+    """Figure 4: RDF of oxygen at 300 K over experiments and the revPBE0-D3 reference.
+
+    The legend gives each first peak: its height and its position, as sampled.
+
+    :param references: files by name, see :mod:`camp.report.water_references`; those that are not
+        given are not drawn.
+    :raises InputError: see :func:`camp.report.water_references.read_water_reference`.
+    """
+    analysis = simulations.only(SIMULATION)
+    absent = [label for name, label in LABELS.items() if name not in references]
+    remarks = [f"Not given: {'; '.join(absent)}"] if absent else []
+    figure, ((panel,),) = make_figure(
+        "Figure 4: oxygen–oxygen radial distribution function of water",
+        foot_text([analysis] if analysis else [], scale, remarks),
+        columns=1,
+        size=(7.0, 5.0),
+    )
+    profile = analysis.rdf.get(_PAIR) if analysis else None
+    if analysis is None:
+        say_missing(panel, simulations.why_not(SIMULATION, scale))
+        return figure
+    if profile is None:
+        say_missing(panel, analysis.why_not(f"rdf {_PAIR}"))
+        return figure
+    limit = analysis.rdf_valid_to or float(profile.x[-1])
+    label = f"this work, {analysis.temperature:g} K: {_peak_text(*profile.peak)}"
+    draw_profile(panel, profile, label, COLOURS[0], up_to=limit)
+    right = max(limit, 5.0)
+    for name in LABELS:
+        if name not in references:
+            continue
+        reference = read_water_reference(name, references[name])
+        colour, line = _LOOKS[name]
+        shown = reference.profile.x <= right
+        panel.plot(
+            reference.profile.x[shown],
+            reference.profile.mean[shown],
+            line,
+            color=colour,
+            linewidth=1.3,
+            label=f"{reference.label}: {_peak_text(*reference.profile.peak)}",
+        )
+    panel.set(xlabel="r (Å)", ylabel="g(r), O–O", xlim=(2.0, right))
+    panel.set_ylim(bottom=0)
+    panel.axhline(1.0, color="#bbbbbb", linewidth=0.7, zorder=0)
+    panel.legend(frameon=False, fontsize=8, title="First peak: height, position", title_fontsize=8)
+    return figure
+
+
+def water_temperatures(simulations: Simulations, scale: str) -> Figure:
+    """Figure S3: RDF and MSD (both of oxygen) at 300 to 1500 K, with diffusivities."""
+    found = [only for name in TEMPERATURES if (only := simulations.only(name))]
+    figure, (panels,) = make_figure(
+        "Figure S3: water at high temperatures",
+        foot_text(found, scale, _absences(simulations)),
+        size=(11.0, 4.4),
+    )
+    for panel, letter in zip(panels, "ab", strict=True):
+        mark(panel, letter)
+    if found:
+        _draw_structures(panels[0], found)
+        _draw_motions(panels[1], found)
+        return figure
+    for panel in panels:
+        say_missing(panel, simulations.why_not(SIMULATION, scale))
+    return figure
+
+
+def _absences(simulations: Simulations) -> list[str]:
+    """What to say about temperatures that are not drawn."""
+    reasons = simulations.unavailable
+    absent = [name for name in TEMPERATURES if not simulations.of(name)]
+    remarks = [f"{name}: {reasons[name]}" for name in absent if name in reasons]
+    not_run = [name for name in absent if name not in reasons]
+    return [*remarks, *([f"Not run at this scale: {', '.join(not_run)}"] if not_run else [])]
+
+
+def _draw_structures(panel: Axes, found: Sequence[Analysis]) -> None:
+    drawn = [analysis for analysis in found if _PAIR in analysis.rdf]
+    if not drawn:
+        say_missing(panel, found[0].why_not(f"rdf {_PAIR}"))
+        return
+    for analysis in drawn:
+        draw_profile(
+            panel,
+            analysis.rdf[_PAIR],
+            f"{analysis.temperature:g} K",
+            _colour(analysis),
+            up_to=analysis.rdf_valid_to,
+        )
+    panel.set(xlabel="r (Å)", ylabel="g(r), O–O", xlim=(1.5, panel.get_xlim()[1]))
+    panel.set_ylim(bottom=0)
+    panel.axhline(1.0, color="#bbbbbb", linewidth=0.7, zorder=0)
+    panel.legend(frameon=False, fontsize=8)
+
+
+def _draw_motions(panel: Axes, found: Sequence[Analysis]) -> None:
+    """Both axes logarithmic: the diffusivities span two orders of magnitude."""
+    drawn = [(a, displacement) for a in found if (displacement := a.only_displacement)]
+    if not drawn:
+        say_missing(panel, found[0].why_not("msd"))
+        return
+    for analysis, displacement in drawn:
+        label = f"{analysis.temperature:g} K\n{diffusion_text(displacement)}"
+        for run in displacement.runs:
+            later = displacement.times[: len(run)] > 0
+            panel.plot(
+                displacement.times[: len(run)][later],
+                run[later],
+                color=_colour(analysis),
+                linewidth=1.1,
+                label=label,
+            )
+            label = ""
+    species = drawn[0][1].species
+    panel.set(xscale="log", yscale="log", xlabel="Time (ps)", ylabel=f"MSD of {species} (Å²)")
+    plain_logarithmic(panel.xaxis)
+    plain_logarithmic(panel.yaxis)
+    panel.margins(x=0)
+    panel.legend(
+        frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=1.2
+    )
+
+
+def _peak_text(position: float, height: float) -> str:
+    return f"{height:.2f} at {position:.2f} Å"
+
+
+def _colour(analysis: Analysis) -> str:
+    """Dark and cold to light and hot, readable without colours."""
+    return to_hex(colormaps["inferno"](np.interp(analysis.temperature, (300, 1500), (0.1, 0.8))))
