@@ -211,7 +211,8 @@ def executed_notebook(name):
     """Input function: one notebook, if what it looks at exists."""
 
     def files(wildcards):
-        available = is_available(SCALE.notebooks[name])
+        topic = SCALE.notebooks[name]
+        available = not why_not_simulated(topic) if name == "trajectory" else is_available(topic)
         return [f"results/{SCALE.name}/notebooks/{name}.html"] if available else []
 
     return files
@@ -255,7 +256,17 @@ def evaluation_arguments(task, run):
 
 
 def notebook_inputs(wildcards):
-    """The files of the first model of the notebook's task."""
+    """The files of the first model of the notebook's task, or of the notebook's simulation."""
+    if wildcards.name == "trajectory":
+        simulation = SCALE.notebooks[wildcards.name]
+        files = {
+            "model": simulated_model(simulation),
+            "analysis": analysis_file(simulation),
+            "summary": simulation_files(simulation)[0],
+        }
+        if bonds := bond_reference(simulation):
+            files["bonds"] = bonds[0]
+        return files
     task = SCALE.notebooks[wildcards.name]
     run = SCALE.runs(task)[0]
     files = {
@@ -272,8 +283,14 @@ def notebook_inputs(wildcards):
 
 
 def notebook_environment(wildcards, input):
-    """CAMP_TASK, CAMP_SCALE, CAMP_DATA_LABEL, and a path for every input, such as CAMP_MODEL."""
-    task = SCALE.notebooks[wildcards.name]
-    values = {"TASK": task, "SCALE": SCALE.name, "DATA_LABEL": SCALE.tasks[task]["data"]}
+    """CAMP_TASK or CAMP_SIMULATION, CAMP_SCALE, CAMP_DATA_LABEL, and a path for every input, such
+    as CAMP_MODEL."""
+    topic = SCALE.notebooks[wildcards.name]
+    if wildcards.name == "trajectory":
+        values = {"SIMULATION": topic, "DATA_LABEL": SCALE.simulations[topic]["data"]}
+        values["TRAJECTORY"] = str(Path(input.summary).absolute().with_name("replica-1.traj"))
+    else:
+        values = {"TASK": topic, "DATA_LABEL": SCALE.tasks[topic]["data"]}
+    values["SCALE"] = SCALE.name
     values |= {name.upper(): str(Path(path).absolute()) for name, path in input.items()}
     return [f"CAMP_{name}={value}" for name, value in values.items()]

@@ -1,4 +1,4 @@
-"""Notebooks, executed on the results of one task; what they look at comes in the environment."""
+"""Notebooks, executed on the results of one task or simulation; what they look at comes in the environment."""
 
 
 rule notebook:

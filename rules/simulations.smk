@@ -113,7 +113,8 @@ def simulations_of(figure):
 def reference_files(figure):
     """{name: file} of the references of a figure that could be had."""
     files = {}
-    for name in FIGURES[figure].get("references", []):
+    # A reference alone makes no figure.
+    for name in FIGURES[figure].get("references", []) if simulations_of(figure) else []:
         source = SCALE.references.get(name)
         if source is None or why_missing(f"reference-{name}"):
             continue

@@ -136,7 +136,7 @@ def _labels(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_analyse(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.files import write_json
-    from camp.md.analysis import analyse, analyse_reference
+    from camp.md.analysis import analyse, analyse_reference, describe
     from camp.settings import load_analysis
 
     if bool(arguments.folders) == bool(arguments.reference):
@@ -153,6 +153,7 @@ def run_analyse(arguments: argparse.Namespace) -> None:
         bonds = read_structures(arguments.bonds, labels=False) if arguments.bonds else None
         result = analyse(arguments.folders, settings, _labels(arguments), bonds)
     write_json(arguments.out, result)
+    print(describe(result))
 
 
 def add_analyse(verbs) -> None:

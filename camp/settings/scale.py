@@ -190,7 +190,11 @@ def _impossible(scale: Scale, content: Json) -> Iterator[tuple[list[str | int], 
         for keys, complaint in _impossible_source(scale, scale.references[name]):
             yield ["references", name, *keys], complaint
     for name, task in scale.notebooks.items():
-        if task not in scale.tasks:
+        if name == "trajectory":
+            if task not in scale.simulations:
+                hint = suggestion(task, [*scale.simulations])
+                yield ["notebooks", name], f"is '{task}', no simulation of this scale{hint}"
+        elif task not in scale.tasks:
             yield ["notebooks", name], f"is '{task}', no task{suggestion(task, [*scale.tasks])}"
         elif name == "training" and scale.weights == "published":
             yield ["notebooks", name], "needs a training, and published weights have none here"

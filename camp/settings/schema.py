@@ -263,7 +263,7 @@ SCALE = _mapping(
         "mirror": _optional(_leaf("a folder", type="string", minLength=1)),
         "data_folder": _optional(_leaf("a folder", type="string", minLength=1)),
         "resources": RESOURCES,
-        "notebooks": _mapping({"training": TEXT, "model": TEXT}),
+        "notebooks": _mapping({"training": TEXT, "model": TEXT, "trajectory": TEXT}),
         "datasets": _named(DATASET),
         "tasks": _named(
             _mapping(

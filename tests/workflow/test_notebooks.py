@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,19 +16,24 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from camp.data.readers import write_structures
 from camp.data.splits import Split, write_split
 from camp.errors import InputError
-from camp.files import write_json
+from camp.files import read_json, write_json
+from camp.md.analysis import analyse
+from camp.md.ase_engine import AseEngine
+from camp.md.simulate import simulate
+from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.report.inspection import find_run, read_frames
+from camp.settings.schema import DEFAULT_ANALYSIS, DEFAULT_MD
 from camp.training.callbacks import COLUMNS
 from camp.training.evaluation import compare, evaluation_record
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-NAMES = ("training", "model")
+NAMES = ("training", "model", "trajectory")
 TEST_FRAMES = [5, 1, 3]
 
 
-def tiny_potential(*, biases: bool = False, **changes) -> Potential:
+def tiny_potential(*, biases: bool = False, energy_scale: float = 1.0, **changes: Any) -> Potential:
     """A model with random parameters that knows H and O."""
     torch.manual_seed(3)
     settings = {"channels": 3, "max_rank": 2, "layers": 2, "average_neighbours": 4.0}
@@ -35,6 +42,7 @@ def tiny_potential(*, biases: bool = False, **changes) -> Potential:
         {**settings, "radial_hidden": [4], "readout_hidden": [4], **changes},
         species=(1, 8),
         cutoff=3.0,
+        energy_scale=energy_scale,
         energy_shift=[-13.6, -430.0],
         origin={"weights": "own"},
     )
@@ -84,6 +92,39 @@ def write_run(results: Path, potential: Potential) -> dict[str, Path]:
     labels = {"task": "water", "seed": 1, "scale": "quick", "data": "made up", "weights": "own"}
     record = evaluation_record(comparison, unavailable={}, train_size=2, note="", **labels)
     write_json(evaluation, record)
+    return files
+
+
+def write_simulation(
+    results: Path,
+    potential: Potential,
+    start: Atoms,
+    md: Mapping[str, Any],
+    analysis: Mapping[str, Any],
+    references: Sequence[Atoms] = (),
+) -> dict[str, Path]:
+    """The files of a simulation with its analysis, where the workflow puts them."""
+    folder = results / "md" / "water-300K" / "replica-1"
+    files = {
+        "analysis": folder.parent / "analysis.json",
+        "trajectory": folder / "replica-1.traj",
+        "model": results / "training" / "water" / "seed-1" / "model.safetensors",
+    }
+    save(potential, files["model"])
+    settings = {**DEFAULT_MD, "temperature": 300, "timestep": 0.5, "sample_every": 1.0, **md}
+
+    def engine(states, ensemble):
+        def calculator():
+            return Calculator(potential, accelerate=False)
+
+        return AseEngine(calculator, states, settings, ensemble=ensemble)
+
+    machine = {"engine": "ase", "device": "cpu", "dtype": "float32", "threads": 1}
+    simulate(potential, [start], settings, engine, out=folder, replicas=[1], machine=machine)
+    labels = {"simulation": "water-300K", "title": "Water at 300 K", "task": "water"}
+    labels |= {"scale": "quick", "weights": "own", "data": "made up", "note": ""}
+    chosen = {**DEFAULT_ANALYSIS, **analysis}
+    write_json(files["analysis"], analyse([folder], chosen, labels, references))
     return files
 
 
@@ -185,8 +226,8 @@ def test_read_frames_by_index(files):
 # --- running them ---------------------------------------------------------------------------
 
 
-def execute(name: str, environment: dict[str, str], monkeypatch) -> str:
-    """Everything that a notebook prints and shows, as text."""
+def execute(name: str, environment: Mapping[str, str], monkeypatch, folder: Path = FOLDER) -> str:
+    """Everything that a notebook, opened in a folder, prints and shows, as text."""
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
@@ -194,7 +235,7 @@ def execute(name: str, environment: dict[str, str], monkeypatch) -> str:
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(FOLDER))
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(folder))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return json.dumps(outputs, ensure_ascii=False)
 
@@ -225,3 +266,63 @@ def test_model_runs(model, smooth, tmp_path, monkeypatch):
     step = float(re.search(r"\(this model\): (\S+) meV", shown)[1])
     assert abs(step) < 1e-9 if smooth else abs(step) > 1e-3
     assert float(re.search(r"model − sum over paths: (\S+)", shown)[1]) < 1e-10
+
+
+def test_trajectory_runs_on_a_liquid(tmp_path, monkeypatch):
+    files = write_simulation(
+        tmp_path,
+        tiny_potential(energy_scale=0.01),
+        water_frames(1)[0],
+        {"length": 0.04},
+        # Hydrogen atoms that hardly feel a force leave: unstable before the end.
+        {"rdf": ["O-H"], "msd": ["H"], "stability": "rdf", "window": 0.01, "threshold": 6.5},
+    )
+    environment = {f"CAMP_{name.upper()}": str(path) for name, path in files.items()}
+    environment |= {"CAMP_SIMULATION": "water-300K", "CAMP_DATA_LABEL": "labelled"}
+    for name in ("BONDS", "SCALE"):
+        monkeypatch.delenv(f"CAMP_{name}", raising=False)
+    shown = execute("trajectory", environment, monkeypatch)
+    assert "Simulation water-300K, scale quick; data: labelled; model: water/seed-1" in shown
+    assert shown.count("image/png") == 6
+    assert "bonds are followed in molecules" in shown
+    # Recomputed from one replica, everything is what the analysis found.
+    analysis = read_json(files["analysis"])
+    table = shown[shown.index("∫|Δg| dr to the analysis") :]
+    differences = re.findall(r"\d\.\de[+-]\d\d", table[: table.index("window of the fit")])
+    assert len(differences) >= 2
+    assert all(float(difference) < 1e-5 for difference in differences)
+    diffusion = analysis["msd"]["species"]["H"]["diffusion_cm2_per_s"]["mean"]
+    assert f"{1e5 * diffusion:.4g}" in shown
+    stable = analysis["stability"]["mean_ps"]
+    assert 0 < stable < 0.04
+    assert f"first above it at {stable:g} ps" in shown
+    # And energies are those of the simulation, but for float32.
+    assert float(re.search(r"from the stored energies: (\S+) meV", shown)[1]) < 1e-3
+
+
+@pytest.mark.parametrize("energy_scale", [0.01, 1e4], ids=["stable", "exploding"])
+def test_trajectory_opened_by_hand_runs_on_a_molecule(energy_scale, tmp_path, monkeypatch):
+    molecule = water_frames(1)[0][:3]
+    molecule.cell, molecule.pbc = None, False
+    files = write_simulation(
+        tmp_path / "results" / "quick",
+        tiny_potential(energy_scale=energy_scale),
+        molecule,
+        {"length": 0.002},
+        {"stability": "bonds", "threshold": 0.5},
+        [molecule],
+    )
+    # Another seed, which is not the model of this simulation, comes first.
+    other = tmp_path / "results/quick/training/water/seed-0/model.safetensors"
+    save(tiny_potential(energy_scale=0.5), other)
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "notebooks").mkdir()
+    for name in ("ANALYSIS", "TRAJECTORY", "MODEL", "BONDS", "SCALE", "SIMULATION", "DATA_LABEL"):
+        monkeypatch.delenv(f"CAMP_{name}", raising=False)
+    shown = execute("trajectory", {}, monkeypatch, tmp_path / "notebooks")
+    assert "Simulation water-300K, scale quick; data: made up; model: water/seed-1" in shown
+    assert shown.count("needs a cell that is periodic in three directions") == 2
+    exploded = read_json(files["analysis"])["replicas"][0]["end"] == "exploded"
+    assert exploded == (energy_scale > 1)
+    assert ("exploded: " in shown) == exploded
+    assert shown.count("image/png") == 5

@@ -66,8 +66,12 @@ def test_graph_with_own_training(tmp_path, data_folder, scale):
     assert jobs["train"] == jobs["evaluate"] == trainings(scale)
     assert jobs["split"] == jobs["training_figure"] == tasks
     assert jobs["table"] == 9
-    assert jobs["learning_curve"] == jobs["scoreboard"] == jobs["all"] == 1
-    assert jobs["notebook"] == 2
+    assert jobs["paper_figure"] == 9
+    assert jobs["scoreboard"] == jobs["all"] == 1
+    assert jobs["notebook"] == len(read(scale)["notebooks"])
+    simulations = read(scale)["simulations"]
+    assert jobs["analyse"] == jobs["start"] == len(simulations)
+    assert jobs["simulate"] >= len(simulations)
     assert jobs.get("generate", 0) + jobs.get("convert", 0) == len(read(scale)["datasets"])
 
 
@@ -78,18 +82,25 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     content = read(scale)
     fetched = [f"data-{n}" for n, d in content["datasets"].items() if "fetch" in d]
     fetched += [f"weights-{task}" for task in content["tasks"]]
+    starts = {n: s["start"] for n, s in content["simulations"].items()}
+    fetched += [f"start-{n}" for n, start in starts.items() if "fetch" in start]
+    fetched += [f"reference-{n}" for n, r in content["references"].items() if "fetch" in r]
     assert dry_run(tmp_path, scale, *options)["fetch"] == len(fetched)
 
     folder = tmp_path / "results" / scale / "fetched"
     folder.mkdir(parents=True)
     for item in fetched:
-        record = {"reason": "file not available: x"} if item == "weights-graphene" else {}
+        lost = ("weights-graphene", "start-water-300K", "reference-neutron")
+        record = {"reason": "file not available: x"} if item in lost else {}
         (folder / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
     jobs = dry_run(tmp_path, scale, *options)
     available = len(content["tasks"]) - 1
     assert jobs["evaluate"] == jobs["import_published"] == available
     assert jobs["unavailable"] == 1
     assert jobs["predictions_figure"] == 2 * available
+    assert jobs["not_simulated"] == 1
+    assert jobs["analyse"] == len(content["simulations"]) - 1
+    assert jobs["paper_figure"] == 9
     assert "train" not in jobs and "split" not in jobs
 
 
@@ -139,11 +150,18 @@ def test_everything_at_the_smallest_scale(tmp_path):
     scoreboard = (results / "scoreboard.csv").read_text(encoding="utf-8")
     assert "t4-ethanol-forces" in scoreboard
     assert "missing" in scoreboard  # what this scale does not have
-    for name in ("figure-2", "parity-graphene", "errors-graphene", "training-md17-ethanol"):
+    simulation = json.loads((results / "md/ethanol/replica-1/simulation.json").read_text())
+    assert simulation["replicas"][0]["end"] == "completed"
+    figures = [f"figure-{name}" for name in ("2", "3", "4", "5", "6", "s1", "s2", "s3", "drift")]
+    for name in (*figures, "parity-graphene", "errors-graphene", "training-md17-ethanol"):
         for kind in ("png", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 0
     assert len(list((results / "tables").glob("*.html"))) == 9
-    assert {p.stem for p in (results / "notebooks").glob("*.html")} == {"training", "model"}
+    assert {p.stem for p in (results / "notebooks").glob("*.html")} == {
+        "training",
+        "model",
+        "trajectory",
+    }
 
     report = snakemake(tmp_path, *options, "--report", results / "report.html")
     assert report.returncode == 0, report.stderr
