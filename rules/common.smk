@@ -69,7 +69,7 @@ def code(step):
     digest = hashlib.sha256()
     for name in SOURCES[step]:
         path = BASE / "camp" / name
-        files = [*path.rglob("*.py"), *path.rglob("*.cpp")] if path.is_dir() else [path]
+        files = [f for kind in ("py", "cpp", "hpp") for f in path.rglob(f"*.{kind}")] or [path]
         for file in sorted(files):
             digest.update(file.relative_to(BASE).as_posix().encode())
             digest.update(file.read_bytes())

@@ -12,7 +12,8 @@ a matrix product, and then carried over to the reversed edge.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,10 +25,15 @@ from camp.cartesian.symmetric import contract, contraction_matrix, multiplicitie
 from camp.models.layers import (
     RadialFunctions,
     Readout,
+    mix,
     mixing_matrices,
     path_weights,
     reverse_edges,
 )
+
+# Index of the layer and its features (n, components(v), u) of each rank → Σ_j g_{uv}(ij) D_v(r̂_ij)
+# of each rank, alike. All that CAMP does on edges goes through such a function.
+NeighbourSums = Callable[[int, Sequence[Tensor]], list[Tensor]]
 
 
 class AtomicMoments(nn.Module):
@@ -44,6 +50,7 @@ class AtomicMoments(nn.Module):
     ):
         super().__init__()
         paths = atomic_moment_paths(max_rank, max_feature_rank)
+        self.max_feature_rank = max_feature_rank
         self.paths_into = [sum(v == rank for v, _ in paths) for rank in range(max_rank + 1)]
         self.radial = RadialFunctions(channels=channels, paths=len(paths), **radial)
         self.normalisation = 1.0 / math.sqrt(average_neighbours)
@@ -53,31 +60,39 @@ class AtomicMoments(nn.Module):
             reversal = torch.tensor([(-1.0) ** v * m for m in multiplicities(v)])
             self.register_buffer(f"reversal_{v}", reversal, persistent=False)
 
-    def forward(
+    def radial_functions(self, polynomials: Tensor, one_hot: Tensor) -> Tensor:
+        """W_{uv,v₁} R_{u,v,v₁} of all paths, normalised: (paths, n, K, u); arguments as for
+        :class:`camp.models.layers.RadialFunctions`.
+        """
+        scale = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
+        return self.radial(polynomials, one_hot, scale)
+
+    def neighbour_sums(
         self,
         features: Sequence[Tensor],
         directions: Sequence[Tensor],
         cut_directions: Sequence[Tensor],
-        polynomials: Tensor,
-        one_hot: Tensor,
+        radial: Tensor,
         neighbours: Tensor,
         reverse: Tensor,
     ) -> list[Tensor]:
         """Shapes: features[v] (n, components(v), u), directions[v] and the same times the cutoff
-        function (n, K, components(v)), polynomials and one_hot as for
-        :class:`camp.models.layers.RadialFunctions`; returns M_v (n, components(v), u) for all v.
+        function (n, K, components(v)), radial (paths, n, K, u) as from :meth:`radial_functions`;
+        returns Σ_j g_{uv} D_v (n, components(v), u) for all v.
         """
         brackets = [features[0].expand(-1, neighbours.shape[1], -1)]
         for v1, feature in enumerate(features[1:], start=1):
             weights = self.get_buffer(f"reversal_{v1}")
             brackets.append(torch.bmm(directions[v1] * weights, feature))
         reversed_brackets = reverse_edges(torch.stack(brackets), neighbours, reverse)
-        scale = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
-        radial = self.radial(polynomials, one_hot, scale).split(self.paths_into)
         return [
-            torch.bmm(direction.transpose(1, 2), (r * reversed_brackets[: len(r)]).sum(0)) @ mixing
-            for direction, r, mixing in zip(cut_directions, radial, self.mixing, strict=True)
+            torch.bmm(direction.transpose(1, 2), (r * reversed_brackets[: len(r)]).sum(0))
+            for direction, r in zip(cut_directions, radial.split(self.paths_into), strict=True)
         ]
+
+    def forward(self, sums: Sequence[Tensor]) -> list[Tensor]:
+        """The sums over neighbours with their channels mixed: M_v (n, components(v), u)."""
+        return mix(sums, self.mixing)
 
 
 class HyperMoments(nn.Module):
@@ -135,19 +150,26 @@ class CampLayer(nn.Module):
             average_neighbours=average_neighbours,
             radial=radial,
         )
-        self.hyper = HyperMoments(channels=channels, max_rank=max_rank, max_out_rank=out_rank)
+        self.hyper: nn.Module = HyperMoments(
+            channels=channels, max_rank=max_rank, max_out_rank=out_rank
+        )
         self.update = mixing_matrices(out_rank + 1, channels)
         # The first layer has no features of its own to keep (as in the published weights).
         self.residual = mixing_matrices(0 if first else out_rank + 1, channels)
 
-    def forward(self, features: Sequence[Tensor], *edges: Any) -> list[Tensor]:
-        """Features of all ranks (n, components(v), u) and the edges of :class:`AtomicMoments`."""
-        mixed = [feature @ weight for feature, weight in zip(features, self.mixing, strict=True)]
-        messages = self.hyper(self.atomic(mixed, *edges))
-        updated = [message @ weight for message, weight in zip(messages, self.update, strict=True)]
-        for rank, weight in enumerate(self.residual):
-            updated[rank] = updated[rank] + mixed[rank] @ weight
-        return updated
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        neighbour_sums: Callable[[Sequence[Tensor]], list[Tensor]],
+    ) -> list[Tensor]:
+        """Features of all ranks (n, components(v), u), old to new."""
+        mixed = mix(features, self.mixing)
+        messages = self.hyper(self.atomic(neighbour_sums(mixed)))
+        updated = mix(messages, self.update)
+        if not self.residual:
+            return updated
+        kept = mix(mixed[: len(updated)], self.residual)
+        return [new + old for new, old in zip(updated, kept, strict=True)]
 
 
 class Camp(nn.Module):
@@ -189,6 +211,7 @@ class Camp(nn.Module):
         readout_hidden = [channels - 1] * 2 if readout_hidden is None else list(readout_hidden)
         self.species = species
         self.cutoff = cutoff
+        self.channels = channels
         self.max_rank = max_rank
         self.chebyshev_degree = chebyshev_degree
         self.envelope_on = envelope_on
@@ -216,21 +239,50 @@ class Camp(nn.Module):
         """
         lengths = torch.linalg.vector_norm(vectors, dim=-1)
         directions = polyadics(vectors / lengths[..., None], self.max_rank)
-        x = lengths / self.cutoff
-        basis = chebyshev(x, self.chebyshev_degree)
-        cut = mask.to(vectors.dtype)[..., None]
-        if self.envelope_on == "basis":
-            basis = basis * envelope(x)[..., None]
-        else:
-            cut = cut * envelope(x)[..., None]
+        cut = (mask * self.cut(lengths))[..., None]
         cut_directions = [direction * cut for direction in directions]
         one_hot = nn.functional.one_hot(species, self.species).to(vectors.dtype)
-        polynomials = (one_hot[neighbours][..., :, None] * basis[..., None, :]).flatten(2)
+        polynomials = self.polynomials(lengths, one_hot[neighbours])
+
+        def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
+            atomic = self.atomic_moments(layer)
+            radial = atomic.radial_functions(polynomials, one_hot)
+            return atomic.neighbour_sums(
+                features, directions, cut_directions, radial, neighbours, reverse
+            )
+
+        return self.from_neighbour_sums(one_hot, neighbour_sums)
+
+    def atomic_moments(self, layer: int) -> AtomicMoments:
+        """The part of a layer that works on edges."""
+        module = self.layers[layer]
+        assert isinstance(module, CampLayer)
+        return module.atomic
+
+    def cut(self, lengths: Tensor) -> Tensor:
+        """What multiplies an edge of this length (Å): the cutoff function, or one."""
+        if self.envelope_on == "basis":
+            return torch.ones_like(lengths)
+        return envelope(lengths / self.cutoff)
+
+    def polynomials(self, lengths: Tensor, one_hot_neighbours: Tensor) -> Tensor:
+        """Lengths (n, K) in Å and species (n, K, species) → T_β in the columns of the
+        neighbour's species, (n, K, species · (degree + 1)).
+        """
+        x = lengths / self.cutoff
+        basis = chebyshev(x, self.chebyshev_degree)
+        if self.envelope_on == "basis":
+            basis = basis * envelope(x)[..., None]
+        return (one_hot_neighbours[..., :, None] * basis[..., None, :]).flatten(2)
+
+    def from_neighbour_sums(self, one_hot: Tensor, neighbour_sums: NeighbourSums) -> Tensor:
+        """All that happens on atoms: species (n, species) → energies (n,).
+
+        :param neighbour_sums: what happens on edges.
+        """
         features = [self.embedding(one_hot)[:, None, :]]
         scalars = []
-        for layer in self.layers:
-            features = layer(
-                features, directions, cut_directions, polynomials, one_hot, neighbours, reverse
-            )
+        for t, layer in enumerate(self.layers):
+            features = layer(features, partial(neighbour_sums, t))
             scalars.append(features[0][:, 0, :])
         return self.readout(scalars)

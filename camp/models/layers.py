@@ -40,6 +40,15 @@ def mixing_matrices(ranks: int, channels: int) -> nn.ParameterList:
     return nn.ParameterList(normal(channels, channels, fan_in=channels) for _ in range(ranks))
 
 
+def mix(tensors: Sequence[Tensor], matrices: nn.ParameterList) -> list[Tensor]:
+    """Channels mixed, rank by rank: (n, components(v), u) times (u, u)."""
+    # As one product of matrices; torch would make it n small ones.
+    return [
+        (tensor.flatten(0, 1) @ matrix).view_as(tensor)
+        for tensor, matrix in zip(tensors, matrices, strict=True)
+    ]
+
+
 def path_weights(paths_into: Sequence[int], channels: int) -> nn.ParameterList:
     """Weights (paths, channels) of the paths into each rank; a single path has weight one."""
     return nn.ParameterList(

@@ -103,7 +103,15 @@ class Potential(nn.Module):
     def graph(self, atoms: Atoms) -> AtomicGraph:
         """The graph of a structure for this potential.
 
-        :raises InputError: no atoms, an unknown species, or see :func:`camp.graph.build_graph`.
+        :raises InputError: see :meth:`check` and :func:`camp.graph.build_graph`.
+        """
+        self.check(atoms)
+        return build_graph(atoms, self.cutoff)
+
+    def check(self, atoms: Atoms) -> None:
+        """Refuse what the potential was not made for.
+
+        :raises InputError: no atoms, or an unknown species.
         """
         if len(atoms) == 0:
             raise InputError("the structure has no atoms")
@@ -112,7 +120,6 @@ class Potential(nn.Module):
             names = ", ".join(chemical_symbols[z] for z in unknown)
             known = ", ".join(chemical_symbols[z] for z in self.species)
             raise InputError(f"the model does not know {names}; it was made for {known}")
-        return build_graph(atoms, self.cutoff)
 
     def evaluate(self, atoms: Atoms | Iterable[Atoms], *, progress: bool = False) -> Evaluation:
         """Energies, forces and stresses of one or several structures, in batches.

@@ -1,0 +1,110 @@
+"""Compiling the C++ code of this folder for the machine at hand, on first use.
+
+It takes a second or two for each kind of model; the result stays in the user's cache folder.
+"""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from camp.errors import InputError
+from camp.files import atomic_path
+
+SOURCES = Path(__file__).parent
+FLAGS = (
+    *("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"),
+    *("-fPIC", "-shared"),
+)
+REALS = {torch.float32: "float", torch.float64: "double"}
+VECTOR_BYTES = 32  # as in channels.hpp
+
+
+@cache
+def compiler() -> str | None:
+    """Name of the C++ compiler, if there is one."""
+    return next((name for name in ("g++", "clang++", "c++") if shutil.which(name)), None)
+
+
+@cache
+def load(source: str, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
+    """The library made from one source file for one precision.
+
+    :param definitions: what the preprocessor needs.
+    :raises InputError: no compiler, or compilation fails.
+    """
+    name = compiler()
+    if name is None:
+        raise InputError("no C++ compiler found")
+    options = [*FLAGS, f"-DREAL={REALS[dtype]}"]
+    options += [f"-D{key.upper()}={value}" for key, value in sorted(definitions.items())]
+    # The compiler's own definitions tell its version and the processor it compiles for.
+    target = _run(name, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull)
+    texts = [(SOURCES / file).read_text() for file in (source, "channels.hpp")]
+    key = hashlib.sha256("\n".join([*texts, *options, target]).encode()).hexdigest()
+    path = _cache_folder() / f"{Path(source).stem}-{key[:24]}.so"
+    if not path.is_file():
+        with atomic_path(path) as temporary:
+            _run(name, *options, str(SOURCES / source), "-o", str(temporary))
+    return ctypes.CDLL(str(path))
+
+
+def threads_for(atoms: int, work: int) -> int:
+    """How many threads to use where there is work for so many: not more than torch may."""
+    return max(1, min(torch.get_num_threads(), atoms, work))
+
+
+def in_threads(atoms: int, threads: int, part: Callable[[int, int, int], None]) -> None:
+    """Call part(number, first atom, last atom + 1) for ranges of atoms, one for each thread."""
+    if threads == 1:
+        part(0, 0, atoms)
+        return
+    bounds = pairwise(atoms * k // threads for k in range(threads + 1))
+    numbered = [(number, *ends) for number, ends in enumerate(bounds)]
+    list(_pool(threads).map(lambda arguments: part(*arguments), numbered))
+
+
+class Blocks:
+    """How channels are arranged in blocks, see channels.hpp."""
+
+    def __init__(self, channels: int, dtype: torch.dtype):
+        self.channels = channels
+        self.dtype = dtype
+        self.lanes = VECTOR_BYTES // dtype.itemsize
+        self.blocks = -(-channels // self.lanes)
+
+    def pack(self, values: Tensor) -> Tensor:
+        """(n, …, channels) → (n, blocks, …, lanes), converted to the precision."""
+        extra = self.blocks * self.lanes - self.channels
+        padded = torch.nn.functional.pad(values.to(self.dtype), (0, extra))
+        return padded.unflatten(-1, (self.blocks, -1)).movedim(-2, 1).contiguous()
+
+
+def _run(*command: str) -> str:
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise InputError(f"{command[0]} failed: {lines[0] if lines else 'no message'}") from error
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camp"
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+# A forked process has none of the threads.
+os.register_at_fork(after_in_child=_pool.cache_clear)
