@@ -1,10 +1,10 @@
-"""Functions of one distance as splines of fifth degree.
+"""Functions of one distance as splines of seventh degree.
 
 The radial part of a model is a small network of the distance alone, for every ordered pair of
-species. Tabulated once, its evaluation is six numbers times six rows of a table. The polynomial
-of an interval has the function's value and slope at both ends and in the middle, so that forces
-are continuous. For the same error in the forces, cubic splines need a table several times as
-large, which would no longer stay in the processor's cache.
+species. Tabulated once, its evaluation is eight numbers times eight rows of a table. The
+polynomial of an interval has the function's value and slope at its ends and at two points
+between, so that forces are continuous. For the same error in the forces, cubic splines need
+tables many times as large, and reading tables is what takes the time.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from camp.errors import InputError
 
-# The polynomial of an interval takes value and slope at its ends and at points between.
+# Of an interval, between the points where the polynomial has the function's value and slope.
 PARTS = 3
 COEFFICIENTS = 2 * (PARTS + 1)
-# Largest error of a slope, as a fraction of the largest slope, at distances that occur: below
+# Error of slopes between those points, relative, in the mean over distances that occur: below
 # `NEAREST` (Å) the networks may have any shape, and the spline is as good a potential as they are.
 TOLERANCE = 5e-4
 NEAREST = 0.5
 FEWEST_INTERVALS, MOST_INTERVALS = 128, 4096
-# Of all tables together in float64; more leaves no room for anything else.
-MOST_BYTES = 4_000_000_000
+# Of all tables together in float64; making them takes ten times as much.
+MOST_BYTES = 1_000_000_000
 
 # Distances (k,) in Å, float64 → values (pairs, k, width), one tensor for each table.
 Functions = Callable[[Tensor], Sequence[Tensor]]
@@ -47,20 +47,21 @@ class SplineTables(nn.Module):
                 raise InputError(f"the radial functions vary too fast for tables ({error:.0e})")
 
     def table(self, number: int) -> Tensor:
-        """Coefficients of 1, t, …, t⁵ with t from 0 to 1 in the interval:
-        (pairs · intervals, 6, width).
+        """Coefficients of the powers of t, which goes from 0 to 1 in an interval:
+        (pairs · intervals, coefficients, width).
         """
         return self.get_buffer(f"table_{number}")
 
     def _tabulate(self, functions: Functions) -> float:
-        """Make the tables; returns the largest error of slopes at quarters of intervals."""
+        """Make the tables; returns the error of slopes, of the worst table."""
         spacing = self.cutoff / self.intervals
         steps = 2 * PARTS
         grid = torch.arange(steps * self.intervals + 1, dtype=torch.float64) * (spacing / steps)
-        values, slopes = _with_slopes(functions, grid)
-        bytes_needed = sum(f.nbytes for f in values) // steps * COEFFICIENTS
-        if bytes_needed > MOST_BYTES:
+        with torch.no_grad():
+            bytes_at_a_point = sum(value.nbytes for value in functions(grid[:1]))
+        if bytes_at_a_point * COEFFICIENTS * self.intervals > MOST_BYTES:
             raise InputError("the tables of radial functions would not fit into memory")
+        values, slopes = _with_slopes(functions, grid)
         known = torch.cat([_powers(k / steps) for k in range(0, steps + 1, 2)])
         solve = torch.linalg.inv(known)
         checked = torch.cat([_powers(k / steps)[1:] for k in range(1, steps, 2)])
@@ -86,7 +87,7 @@ class SplineTables(nn.Module):
 
     def locate(self, lengths: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Which rows of the tables matter to edges of these lengths (e,) in Å and these pairs of
-        species (e,), and their weights: both (e, 6). Longer edges count as the cutoff.
+        species (e,), and their weights: both (e, coefficients). Longer edges count as the cutoff.
         """
         position = (lengths * (self.intervals / self.cutoff)).clamp(max=self.intervals)
         interval = position.detach().long().clamp(max=self.intervals - 1)
@@ -118,7 +119,7 @@ def _with_slopes(functions: Functions, r: Tensor) -> tuple[list[Tensor], list[Te
 
 
 def _powers(t: float) -> Tensor:
-    """Value and slope at t of the powers 1, t, …, t⁵: (2, 6)."""
+    """Value and slope at t of the powers of t: (2, coefficients)."""
     orders = range(COEFFICIENTS)
     value = [t**k for k in orders]
     slope = [k * t ** max(k - 1, 0) for k in orders]

@@ -189,6 +189,9 @@ def _impossible(scale: Scale, content: Json) -> Iterator[tuple[list[str | int], 
     for name in scale.references:
         for keys, complaint in _impossible_source(scale, scale.references[name]):
             yield ["references", name, *keys], complaint
+        for file in scale.reference_file(name, "msd"):
+            if not Path(file).is_file():
+                yield ["references", name, "msd"], f"is '{file}', and there is no such file"
     for name, task in scale.notebooks.items():
         if name == "trajectory":
             if task not in scale.simulations:

@@ -47,10 +47,12 @@ def data_folder(tmp_path):
     """A folder with the (empty) files that the scales of subsets expect."""
     folder = tmp_path / "data"
     for scale in SCALES:
-        for dataset in read(scale)["datasets"].values():
-            for file in dataset.get("files", []):
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                (folder / file).touch()
+        content = read(scale)
+        files = [f for dataset in content["datasets"].values() for f in dataset.get("files", [])]
+        files += [r["msd"] for r in content.get("references", {}).values() if "msd" in r]
+        for file in files:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).touch()
     return folder
 
 
