@@ -86,7 +86,7 @@ rule paper_figure:
     output:
         png=report(
             "results/{scale}/figures/{figure}.png",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category="Figures",
             labels=lambda w: {"name": FIGURES[w.figure]["title"], "scale": w.scale},
         ),

@@ -54,7 +54,7 @@ def write_run(folder, start, replicas, *, md=None, ends=None, model="a" * 64):
     entries = []
     for replica, positions in replicas.items():
         name = f"replica-{replica}.traj"
-        kinetic = 1.5 * len(start) * units.kB * KELVIN
+        kinetic = 0.5 * (3 * len(start) - 3) * units.kB * KELVIN  # no motion of the whole
         with Writer(folder / name, "identity") as writer:
             for frame in range(-2, len(positions)):
                 time = SPACING * frame

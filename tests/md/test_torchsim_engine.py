@@ -10,7 +10,7 @@ from ase import Atoms, units
 import camp
 from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
-from camp.md.states import State
+from camp.md.states import State, temperature_of
 from tests.models.test_camp import make_potential
 from tests.physics import random_structure
 
@@ -109,7 +109,7 @@ def test_mean_temperature(potential, model):
     for _ in range(100):
         engine.advance(5)
         kinetic.append([sample.kinetic_energy for sample in engine.samples()])
-    kelvin = 2 * np.mean(kinetic) / (3 * 8 * units.kB)
+    kelvin = temperature_of(states[0].atoms, np.mean(kinetic))
     assert kelvin == pytest.approx(300.0, rel=0.08)
 
 

@@ -15,7 +15,7 @@ CASES = [
     ("predictions", {"kind": "parity", "task": "lips-10"}),
     ("predictions", {"kind": "errors", "task": "lips-10"}),
     ("training", {"task": "lips-10"}),
-    *((name, {}) for name in FIGURES),
+    *(("figure", {"figure": name}) for name in FIGURES),
     ("scoreboard", {}),
 ]
 
