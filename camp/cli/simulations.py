@@ -44,6 +44,7 @@ def run_md(arguments: argparse.Namespace) -> None:
         _engine_maker(potential, settings, arguments),
         out=arguments.out,
         replicas=list(replicas),
+        source=f"{arguments.structure}, frame",
         set_aside=arguments.set_aside,
         progress=sys.stderr.isatty(),
         machine={

@@ -182,6 +182,7 @@ def simulate(
     *,
     out: Path,
     replicas: Sequence[int],
+    source: str = "structure",
     set_aside: bool = False,
     progress: bool = False,
     machine: Mapping[str, Any] | None = None,
@@ -196,6 +197,7 @@ def simulate(
 
     :param settings: as from :func:`camp.settings.load_simulation`.
     :param replicas: which ones, counted from 1.
+    :param source: how messages call a structure, before its number.
     :param set_aside: move another run out of the way instead of refusing.
     :param machine: what the summary says about device and threads.
     :return: the content of simulation.json.
@@ -203,11 +205,11 @@ def simulate(
     """
     for number, atoms in enumerate(structures):
         if not np.array_equal(atoms.numbers, structures[0].numbers):
-            raise InputError(f"structure {number} has other atoms than structure 0; use one system")
+            raise InputError(f"{source} {number} has other atoms than the first; use one system")
         try:
             check_structure(potential, atoms)
         except InputError as error:
-            raise InputError(f"structure {number}: {error}") from None
+            raise InputError(f"{source} {number}: {error}") from None
     run = _Run(out, fingerprint(potential, structures, settings), settings)
     with locked(out):
         run.open(set_aside=set_aside)

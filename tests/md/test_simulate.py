@@ -276,6 +276,17 @@ def test_the_command(tmp_path, capsys):
     assert len(read(tmp_path / "out" / "replica-1.traj", ":")) == 11
 
 
+def test_a_bad_structure_is_named_with_its_file(tmp_path, capsys):
+    arguments = command(tmp_path)
+    write(tmp_path / "start.xyz", [CRYSTAL, Atoms("Ag", cell=[9, 9, 9], pbc=True)])
+    assert main(arguments) == 2
+    assert "start.xyz, frame 1 has other atoms" in capsys.readouterr().err
+    write(tmp_path / "start.xyz", Atoms("Ag", cell=[9, 9, 9], pbc=True))
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "start.xyz, frame 0: the model does not know Ag" in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
