@@ -17,6 +17,7 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+include: "rules/common_simulations.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
