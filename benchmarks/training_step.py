@@ -2,12 +2,12 @@
 
 For every v_max: energies, forces and gradients of both in float64 (the largest difference), then
 time and peak memory of one training step (energy, forces, gradient of the loss) in float32 on one
-batch, each in a process of its own. Prints a table of ratios.
+batch, each in a process of its own. Prints a table of ratios; times are for one step of one seed.
 
-    python benchmarks/training_step.py [--atoms 83] [--max-ranks 2 3 4] [--compiled]
+    python benchmarks/training_step.py [--atoms 83] [--max-ranks 2 3 4] [--compiled] [--seeds 5]
 
 The batch is two random structures of three species with the density of LiPS, unless --structures
-names a file of labelled ones.
+names a file of labelled ones. With --seeds, so many seeds are also trained together.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from camp.data.readers import read_structures
 from camp.potential.potential import Potential
 from camp.process import reuse_freed_memory
 from camp.settings import DEFAULT_TRAINING
-from camp.training.compiled import CompiledLoss
+from camp.training.compiled import TracedLoss
 from camp.training.module import TrainingModule
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -64,22 +64,21 @@ def literal_loss(potential: Potential, batch: LabelledBatch) -> torch.Tensor:
 def measure(arguments: argparse.Namespace) -> None:
     """One variant in this process; prints one line of JSON."""
     reuse_freed_memory()
-    potential, batch = make(arguments)
-    module = TrainingModule(potential, DEFAULT_TRAINING)
-    trained = [p for p in potential.parameters() if p.requires_grad]
-    if arguments.variant == "literal":
-        loss = literal_loss
-    elif arguments.variant == "compiled":
-        compiled = CompiledLoss(module._plain_loss, potential)
-
-        def loss(_: Potential, batch: LabelledBatch) -> torch.Tensor:
-            return compiled(batch)
-
-    else:
-        loss = module._plain_loss
+    seeds = arguments.seeds if "together" in arguments.variant else 1
+    potentials, batches = zip(*(make(arguments) for _ in range(seeds)), strict=True)
+    module = TrainingModule(potentials, DEFAULT_TRAINING)
+    trained = [p for p in module.potentials.parameters() if p.requires_grad]
+    backend = "inductor" if "compiled" in arguments.variant else None
+    traced = TracedLoss(module.loss, potentials, backend=backend)
 
     def step() -> None:
-        torch.autograd.grad(loss(potential, batch), trained, materialize_grads=True)
+        if arguments.variant == "literal":
+            loss = literal_loss(potentials[0], batches[0])
+        elif arguments.variant == "packed":
+            loss = module.loss(potentials[0], batches[0])
+        else:
+            loss = traced(batches).sum()
+        torch.autograd.grad(loss, trained, materialize_grads=True)
 
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     before = pages * resource.getpagesize() / 2**20
@@ -88,7 +87,7 @@ def measure(arguments: argparse.Namespace) -> None:
     for _ in range(arguments.repeats):
         start = time.perf_counter()
         step()
-        seconds.append(time.perf_counter() - start)
+        seconds.append((time.perf_counter() - start) / seeds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": float(np.median(seconds)), "memory_mib": peak - before}))
 
@@ -139,6 +138,7 @@ def main() -> None:
     parser.add_argument("--structures", type=Path)
     parser.add_argument("--max-ranks", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--compiled", action="store_true", help="also the compiled step")
+    parser.add_argument("--seeds", type=int, default=1, help="so many trained together as well")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--max-rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--variant", help=argparse.SUPPRESS)
@@ -147,8 +147,13 @@ def main() -> None:
         measure(arguments)
         return
     variants = ["literal", "packed", *(["compiled"] if arguments.compiled else [])]
+    if arguments.seeds > 1:
+        variants += ["together", *(["together, compiled"] if arguments.compiled else [])]
     print(f"threads: {torch.get_num_threads()}; two structures a batch; float32")
-    print("v_max  variant   s/step  MiB above start  times faster  times less memory  difference")
+    print(
+        "v_max  variant              s/step  MiB above start  times faster  times less memory  "
+        "difference"
+    )
     for max_rank in arguments.max_ranks:
         arguments.max_rank = max_rank
         results = {}
@@ -161,7 +166,7 @@ def main() -> None:
         for variant, result in results.items():
             note = f"{difference(arguments):.0e}" if variant == "packed" else ""
             print(
-                f"{max_rank:5}  {variant:8}  {result['seconds']:6.3f}  "
+                f"{max_rank:5}  {variant:18}  {result['seconds']:6.3f}  "
                 f"{result['memory_mib']:15.0f}  {slow['seconds'] / result['seconds']:12.1f}  "
                 f"{slow['memory_mib'] / result['memory_mib']:17.1f}  {note:>10}"
             )

@@ -1,7 +1,8 @@
 """Labelled graphs for training, kept in a cache that goes by content and cutoff.
 
 All graphs of a dataset lie packed in a few tensors, in less than half the memory of the graphs
-themselves; a graph is unpacked when it is asked for.
+themselves; a graph is unpacked when it is asked for. Where all structures have the same number of
+atoms, the graphs lie in arrays, from which whole batches are taken at once, on any device.
 """
 
 import hashlib
@@ -26,6 +27,8 @@ from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
 FORMAT = 1
+# Of the free memory of a GPU, for the graphs of one dataset.
+SHARE_OF_MEMORY = 0.25
 # Lattice vectors between an atom and its neighbour, as stored.
 LARGEST_SHIFT = np.iinfo(np.int16).max
 
@@ -105,6 +108,12 @@ class GraphDataset(Dataset[LabelledGraph]):
         self._packed = packed
         self._first_atom = _starts(packed["sizes"])
         self._first_slot = _starts(packed["sizes"] * packed["widths"])
+        self._arrays = self._as_arrays() if self.is_uniform else None
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all structures have the same number of atoms."""
+        return len(self._packed["sizes"].unique()) == 1
 
     def __len__(self) -> int:
         return len(self._packed["sizes"])
@@ -132,6 +141,69 @@ class GraphDataset(Dataset[LabelledGraph]):
             cells=cell[None],
         )
         return LabelledGraph(graph, packed["energies"][index], packed["forces"][atoms])
+
+    @property
+    def most_slots(self) -> int:
+        """Neighbour slots of the largest graph."""
+        return int((self._packed["sizes"] * self._packed["widths"]).max())
+
+    def keep_on(self, device: torch.device) -> None:
+        """Let batches be made on a device, where uniform graphs and that device's memory allow."""
+        if self._arrays is None or device.type != "cuda":
+            return
+        needed = sum(array.nbytes for array in self._arrays.values())
+        if needed <= SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]:
+            self._arrays = {name: array.to(device) for name, array in self._arrays.items()}
+
+    def batch(self, indices: Sequence[int]) -> LabelledBatch:
+        """Labelled graphs as one batch, in the order given. Uniform graphs all have the width of
+        the widest, so that batches differ in numbers only.
+        """
+        if self._arrays is None:
+            return collate([self[index] for index in indices])
+        device = self._arrays["mask"].device
+        rows = torch.tensor(indices, device=device)
+        a = {name: array.index_select(0, rows) for name, array in self._arrays.items()}
+        count, atoms, width = a["mask"].shape
+        first = torch.arange(0, count * atoms, atoms, device=device)[:, None, None]
+        shifts = (a["shifts"].double().flatten(1, 2) @ a["cells"]).view(count * atoms, width, 3)
+        mask = a["mask"].flatten(0, 1)
+        shifts[..., 0] += EMPTY_SLOT_LENGTH * ~mask
+        graph = AtomicGraph(
+            positions=a["positions"].flatten(0, 1),
+            numbers=a["numbers"].long().flatten(),
+            neighbours=(a["neighbours"].long() + first).flatten(0, 1),
+            reverse=a["reverse"].long().flatten(0, 1),
+            shifts=shifts,
+            mask=mask,
+            system=torch.arange(count, device=device).repeat_interleave(atoms),
+            cells=a["cells"],
+        )
+        sizes = torch.full((count,), atoms, device=device)
+        return LabelledBatch(graph, a["energies"], a["forces"].flatten(0, 1), sizes)
+
+    def _as_arrays(self) -> dict[str, Tensor]:
+        """The packed tensors of uniform graphs with an axis of structures, and one of slots."""
+        packed = self._packed
+        count, atoms = len(self), int(packed["sizes"][0])
+        width = int(packed["widths"].max())
+        rows = packed["widths"].repeat_interleave(atoms)
+        used = torch.arange(width) < rows[:, None]
+        empty = {
+            "neighbours": torch.arange(atoms, dtype=torch.int32).repeat(count)[:, None],
+            "reverse": torch.arange(width, dtype=torch.int16),
+            "mask": torch.tensor(False),
+            "shifts": torch.tensor(0, dtype=torch.int16),
+        }
+        arrays = {name: packed[name] for name in ("energies", "cells")}
+        for name in ("positions", "forces", "numbers"):
+            arrays[name] = packed[name].unflatten(0, (count, atoms))
+        for name, filling in empty.items():
+            extra = packed[name].shape[1:]
+            array = filling.expand(count * atoms, width, *extra).clone()
+            array[used] = packed[name]
+            arrays[name] = array.view(count, atoms, width, *extra)
+        return arrays
 
     def statistics(self) -> TrainingStatistics:
         """Energy shift and scale, density and species of the set."""

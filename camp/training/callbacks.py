@@ -1,17 +1,23 @@
-"""What happens around the epochs: the table of metrics, a line of progress, saving."""
+"""What happens around the epochs: tables of metrics, a line of progress, the end, the best weights.
+
+Each callback looks after all potentials of a module; its state travels in the checkpoint, so that
+a resumed training continues where it was.
+"""
 
 import csv
 import io
+import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from camp.files import write_text
-from camp.training.module import MONITOR
+from camp.training.module import MONITOR, TrainingModule
 
 COLUMNS = (
     "epoch",
@@ -25,32 +31,36 @@ COLUMNS = (
 )
 
 
-class MetricsTable(pl.Callback):
-    """metrics.csv: one row per epoch (eV/atom, eV/Å), kept through interruptions.
+class MetricsTables(pl.Callback):
+    """metrics.csv of each potential: one row per epoch (eV/atom, eV/Å)."""
 
-    The rows travel in the checkpoint, so that a resumed training continues its own table.
-    """
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = paths
+        self.rows: list[list[dict[str, Any]]] = [[] for _ in paths]
         self.began = time.monotonic()
         self.seconds_before = 0.0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row: dict[str, Any] = {name: metrics.get(name) for name in COLUMNS}
-        row["epoch"] = trainer.current_epoch
-        row["step"] = trainer.global_step
-        row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
-        row["seconds"] = round(self.seconds(), 2)
-        self.rows.append(row)
-        if trainer.is_global_zero:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-            write_text(self.path, text.getvalue())
+        groups = trainer.optimizers[0].param_groups
+        for member, path in enumerate(self.paths):
+            if not module.active[member]:
+                continue
+            row: dict[str, Any] = {
+                name: metrics.get(module.metric(name, member)) for name in COLUMNS
+            }
+            row["epoch"] = trainer.current_epoch
+            row["step"] = trainer.global_step
+            row["learning_rate"] = groups[member]["lr"]
+            row["seconds"] = round(self.seconds(), 2)
+            self.rows[member].append(row)
+            if trainer.is_global_zero:
+                text = io.StringIO()
+                writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(self.rows[member])
+                write_text(path, text.getvalue())
 
     def seconds(self) -> float:
         """Time spent training, earlier runs of the same training included."""
@@ -65,30 +75,83 @@ class MetricsTable(pl.Callback):
         self.began = time.monotonic()
 
 
-class BestAverage(ModelCheckpoint):
+class BestAverages(pl.Callback):
     """Keeps the weights with the smallest validation error among those that are an average.
 
     Before averaging begins they are single snapshots, whose energies can be far off at the same
     error of the forces.
+
+    :param start: step after which weights are averages.
     """
 
-    def __init__(self, path: Path, *, start: int):
-        super().__init__(
-            path.parent,
-            path.stem,
-            monitor=MONITOR,
-            save_weights_only=True,
-            enable_version_counter=False,
-        )
+    def __init__(self, members: int, *, start: int):
         self.start = start
+        self.errors = [math.inf] * members
+        self.weights: list[dict[str, Tensor] | None] = [None] * members
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.global_step > self.start:
-            super().on_validation_end(trainer, module)
+        assert isinstance(module, TrainingModule)
+        if trainer.global_step <= self.start:
+            return
+        for member, error in enumerate(_errors(trainer, module)):
+            if module.active[member] and error < self.errors[member]:
+                self.errors[member] = error
+                state = module.averages[member].state_dict()
+                self.weights[member] = {name: value.cpu().clone() for name, value in state.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"errors": self.errors, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.errors, self.weights = state["errors"], state["weights"]
+
+
+class EarlyEnd(pl.Callback):
+    """Ends the training of each potential when its validation error has not become better for
+    ``patience`` epochs, or is no longer a number; and all of it when none goes on.
+    """
+
+    def __init__(self, members: int, *, patience: int):
+        self.patience = patience
+        self.best = [math.inf] * members
+        self.last = [math.inf] * members
+        self.waited = [0] * members
+        self.reasons = [""] * members
+        # Epochs and steps done when a potential ended.
+        self.ends: list[tuple[int, int] | None] = [None] * members
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.global_step > self.start:
-            super().on_train_epoch_end(trainer, module)
+        assert isinstance(module, TrainingModule)
+        for member, error in enumerate(_errors(trainer, module)):
+            if not module.active[member]:
+                continue
+            self.last[member] = error
+            self.waited[member] = 0 if error < self.best[member] else self.waited[member] + 1
+            self.best[member] = min(error, self.best[member])
+            if not math.isfinite(error):
+                self.reasons[member] = "the validation error is no longer a number"
+            elif self.waited[member] >= self.patience:
+                self.reasons[member] = f"no better validation error for {self.patience} epochs"
+            if self.reasons[member]:
+                self.ends[member] = trainer.current_epoch + 1, trainer.global_step
+        self._tell(trainer, module)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._tell(trainer, module)
+
+    def _tell(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        module.active = [not reason for reason in self.reasons]
+        if not any(module.active):
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("best", "last", "waited", "reasons", "ends")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
 
 class ProgressLine(pl.Callback):
@@ -101,10 +164,17 @@ class ProgressLine(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self.last > self.interval:
             self.last = time.monotonic()
-            error = float(trainer.callback_metrics[MONITOR])
+            errors = ", ".join(f"{1000 * error:.1f}" for error in _errors(trainer, module))
             print(
                 f"epoch {trainer.current_epoch}, step {trainer.global_step}: "
-                f"validation forces MAE {1000 * error:.1f} meV/Å",
+                f"validation forces MAE {errors} meV/Å",
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def _errors(trainer: pl.Trainer, module: pl.LightningModule) -> list[float]:
+    """The last validation error of each potential, eV/Å."""
+    assert isinstance(module, TrainingModule)
+    names = (module.metric(MONITOR, member) for member in range(len(module.active)))
+    return [float(trainer.callback_metrics[name]) for name in names]

@@ -1,14 +1,18 @@
-"""The loss and its gradient as one compiled function.
+"""The loss and its gradient as one function, traced and compiled, for one model or for several.
 
 Forces are derivatives of the energy, so the gradient of the loss differentiates twice. Traced
 through both derivatives, the whole step is a plain function of tensors that the compiler fuses.
+Several models of the same shape become one function with an axis more: a device that a single
+small model leaves idle has work for all of them.
 """
 
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.fx.experimental import _config as tracing
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -16,58 +20,92 @@ from camp.data.graphs import LabelledBatch
 from camp.graph import AtomicGraph
 
 Loss = Callable[[nn.Module, LabelledBatch], Tensor]
+# Parameters and batch of one model → loss and gradients; of several: one list for each of them.
+Step = Callable[..., Sequence[Tensor]]
 
 
-class CompiledLoss:
-    """Calls ``loss(model, batch)`` compiled; its result can be differentiated as usual.
+class TracedLoss:
+    """Calls ``loss(model, batch)`` for every model; the results can be differentiated as usual.
 
-    The first call traces and compiles, which takes a minute or two. Batches with an axis of
-    length one take the plain way, because a compiled axis of another length cannot serve them.
+    The first call traces and compiles, which takes a minute or two; so does the first with other
+    axes of length one, which are traced apart. Batches of several models must have the same shape;
+    no model's result depends, to the last bit, on the parameters or batches of the others.
 
-    :param backend: of ``torch.compile``.
+    :param backend: of ``torch.compile``; None runs what was traced as it is.
     """
 
-    def __init__(self, loss: Loss, model: nn.Module, *, backend: str = "inductor"):
+    def __init__(self, loss: Loss, models: Sequence[nn.Module], *, backend: str | None):
         self.loss = loss
-        self.model = model
+        self.models = list(models)
         self.backend = backend
-        self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self.compiled: Callable[..., Sequence[Tensor]] | None = None
+        self.names = [n for n, p in self.models[0].named_parameters() if p.requires_grad]
+        self.trained = [[model.get_parameter(name) for name in self.names] for model in self.models]
+        self.functions: dict[tuple[bool, ...], Step] = {}
 
-    def __call__(self, batch: LabelledBatch) -> Tensor:
-        tensors = _to_tensors(batch)
-        if any(length == 1 for tensor in tensors for length in tensor.shape):
-            return self.loss(self.model, batch)
-        return _Precomputed.apply(self, tensors, *self.trained.values())
+    def __call__(self, batches: Sequence[LabelledBatch]) -> Tensor:
+        """One batch for each model; returns their losses (models,)."""
+        tensors = [_to_tensors(batch) for batch in batches]
+        return _Precomputed.apply(self, tensors, *chain.from_iterable(self.trained))
 
-    def loss_and_gradient(
-        self, parameters: Sequence[Tensor], tensors: Sequence[Tensor]
-    ) -> Sequence[Tensor]:
-        if self.compiled is None:
+    def losses_and_gradients(
+        self, parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Losses (models,) and the gradients of all parameters, one model after the other."""
+        kind = tuple(length == 1 for tensor in tensors[0] for length in tensor.shape)
+        if kind not in self.functions:
             traced = self._trace(parameters, tensors)
-            self.compiled = torch.compile(traced, dynamic=True, backend=self.backend)
-        return self.compiled(parameters, tensors)
+            self.functions[kind] = (
+                torch.compile(traced, dynamic=True, backend=self.backend)
+                if self.backend
+                else traced
+            )
+        function = self.functions[kind]
+        if len(self.models) == 1:
+            loss, *gradient = function(parameters[0], tensors[0])
+            return loss[None], gradient
+        losses, *gradients = function(parameters, tensors)
+        by_model = zip(*(gradient.unbind() for gradient in gradients), strict=True)
+        return losses, [gradient for model in by_model for gradient in model]
 
     def _trace(
-        self, parameters: Sequence[Tensor], tensors: Sequence[Tensor]
-    ) -> Callable[..., Sequence[Tensor]]:
-        def step(parameters: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:
-            leaves = [p.detach().requires_grad_(True) for p in parameters]
-            replaced = dict(zip(self.trained, leaves, strict=True))
-            with torch.enable_grad():
-                loss = torch.func.functional_call(
-                    _Bound(self.loss, self.model),
-                    {f"model.{name}": leaf for name, leaf in replaced.items()},
-                    (_from_tensors(tensors),),
-                )
-                gradient = torch.autograd.grad(loss, leaves, materialize_grads=True)
-            return [loss.detach(), *gradient]
+        self, parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]
+    ) -> GraphModule:
+        step = _traced(lambda *arguments: self._step(*arguments), parameters[0], tensors[0])
+        if len(self.models) == 1:
+            return step
+        for node in step.graph.nodes:
+            # This form knows only plain tensors.
+            if node.target == torch.ops.aten.sym_size.int:
+                node.target = torch.Tensor.size
+        step.recompile()
 
-        # Axes that happen to be equally long in the first batch are different axes all the same.
-        with tracing.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-            return make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
-                parameters, tensors
+        def together(
+            parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]
+        ) -> list[Tensor]:
+            stacked = (
+                [torch.stack(same) for same in zip(*members, strict=True)]
+                for members in (parameters, tensors)
             )
+            return list(torch.vmap(step)(*stacked))
+
+        return _traced(together, parameters, tensors)
+
+    def _step(self, parameters: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:
+        leaves = [p.detach().requires_grad_(True) for p in parameters]
+        with torch.enable_grad():
+            loss = torch.func.functional_call(
+                _Bound(self.loss, self.models[0]),
+                {f"model.{name}": leaf for name, leaf in zip(self.names, leaves, strict=True)},
+                (_from_tensors(tensors),),
+            )
+            gradient = torch.autograd.grad(loss, leaves, materialize_grads=True)
+        return [loss.detach(), *gradient]
+
+
+def _traced(function: Step, *arguments: Sequence) -> GraphModule:
+    # Axes that happen to be equally long in the first batch are different axes all the same.
+    with tracing.patch(use_duck_shape=False):  # type: ignore[attr-defined]
+        return make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*arguments)
 
 
 def _to_tensors(batch: LabelledBatch) -> tuple[Tensor, ...]:
@@ -92,17 +130,23 @@ class _Bound(nn.Module):
 
 
 class _Precomputed(torch.autograd.Function):
-    """The loss, with the gradient that was computed along with it."""
+    """The losses, with the gradients that were computed along with them."""
 
     @staticmethod
-    def forward(ctx, owner: CompiledLoss, tensors: tuple[Tensor, ...], *parameters: Tensor):
-        loss, *gradient = owner.loss_and_gradient(parameters, tensors)
-        ctx.save_for_backward(*gradient)
-        return loss
+    def forward(ctx, owner: TracedLoss, tensors: list[tuple[Tensor, ...]], *flat: Tensor):
+        count = len(owner.names)
+        parameters = [flat[k : k + count] for k in range(0, len(flat), count)]
+        losses, gradients = owner.losses_and_gradients(parameters, tensors)
+        ctx.save_for_backward(*gradients)
+        ctx.models = len(parameters)
+        return losses
 
     @staticmethod
     def backward(ctx, outer: Tensor):
-        return None, None, *(outer.to(g.dtype) * g for g in ctx.saved_tensors)
+        gradients = ctx.saved_tensors
+        count = len(gradients) // ctx.models
+        factors = outer.to(gradients[0].dtype).repeat_interleave(count).unbind()
+        return None, None, *(f * g for f, g in zip(factors, gradients, strict=True))
 
 
 def can_compile() -> bool:

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import torch
 from ase import Atoms
 from pytorch_lightning.callbacks import (
     Callback,
-    EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
     TQDMProgressBar,
@@ -21,53 +21,99 @@ from pytorch_lightning.callbacks import (
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from camp.data.graphs import GraphDataset, collate
+from camp.data.graphs import GraphDataset, LabelledBatch
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json
 from camp.potential.potential import Potential
 from camp.potential.published import read_checkpoint
 from camp.potential.saving import save
-from camp.training.callbacks import BestAverage, MetricsTable, ProgressLine
+from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
 from camp.training.compiled import can_compile
-from camp.training.module import MONITOR, TrainingModule
+from camp.training.module import TrainingModule
 
 MODEL_FILE = "model.safetensors"
 SUMMARY_FILE = "training.json"
 METRICS_FILE = "metrics.csv"
-LAST, BEST = "last.ckpt", "best.ckpt"
+LAST = "last.ckpt"
+# Neighbour slots that a batch of validation structures may have, at least one structure.
+VALIDATION_SLOTS = {"cpu": 20_000, "cuda": 400_000}
 
 
 class TrainingData(pl.LightningDataModule):
-    """Training and validation graphs; the order of an epoch depends on seed and epoch only."""
+    """Training batches, a list with one for each seed, and validation batches.
+
+    The order of an epoch depends on seed and epoch only.
+    """
 
     def __init__(
-        self, training: GraphDataset, validation: GraphDataset, *, batch_size: int, seed: int
+        self,
+        training: GraphDataset,
+        validation: GraphDataset,
+        *,
+        batch_size: int,
+        seeds: Sequence[int],
     ):
         super().__init__()
         self.training = training
         self.validation = validation
         self.batch_size = batch_size
-        self.seed = seed
+        self.seeds = seeds
 
-    def _loader(self, dataset: GraphDataset, *, shuffle: bool) -> DataLoader:
+    def setup(self, stage: str) -> None:
         assert self.trainer is not None
-        # Lightning tells the sampler the epoch, so a resumed run sees the same order.
-        sampler: DistributedSampler = DistributedSampler(
+        for dataset in (self.training, self.validation):
+            dataset.keep_on(self.trainer.strategy.root_device)
+
+    def train_dataloader(self) -> DataLoader:
+        orders = _Orders([self._sampler(self.training, seed, True) for seed in self.seeds])
+        return DataLoader(_Indices(), self.batch_size, sampler=orders, collate_fn=self._batches)
+
+    def val_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        slots = VALIDATION_SLOTS[self.trainer.strategy.root_device.type]
+        size = max(1, slots // self.validation.most_slots)
+        sampler = self._sampler(self.validation, 0, False)
+        return DataLoader(_Indices(), size, sampler=sampler, collate_fn=self.validation.batch)
+
+    def _batches(self, rows: list[tuple[int, ...]]) -> list[LabelledBatch]:
+        return [self.training.batch(indices) for indices in zip(*rows, strict=True)]
+
+    def _sampler(self, dataset: GraphDataset, seed: int, shuffle: bool) -> DistributedSampler:
+        assert self.trainer is not None
+        return DistributedSampler(
             dataset,
             num_replicas=self.trainer.world_size,
             rank=self.trainer.global_rank,
             shuffle=shuffle,
-            seed=self.seed,
+            seed=seed,
         )
-        return DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=collate)
 
-    def train_dataloader(self) -> DataLoader:
-        return self._loader(self.training, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
-        return self._loader(self.validation, shuffle=False)
+class _Orders(Sampler[tuple[int, ...]]):
+    """Several orders of one dataset side by side."""
+
+    def __init__(self, samplers: Sequence[DistributedSampler]):
+        self.samplers = samplers
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning, so that a resumed training sees the same orders."""
+        for sampler in self.samplers:
+            sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return zip(*self.samplers, strict=True)
+
+    def __len__(self) -> int:
+        return len(self.samplers[0])
+
+
+class _Indices(Dataset):
+    """Hands on what the sampler says, because batches are made in one piece."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return index
 
 
 def fingerprint(settings: Mapping[str, Any], data: Sequence[GraphDataset], seed: int) -> str:
@@ -107,28 +153,28 @@ def train(
     training: list[Atoms],
     validation: list[Atoms],
     *,
-    seed: int,
+    seeds: Sequence[int],
     out: Path,
     resume: bool = False,
     cache: Path | None = None,
     devices: int = 1,
-) -> dict[str, Any]:
-    """Train one potential and write model.safetensors, metrics.csv and training.json to ``out``.
+) -> list[dict[str, Any]]:
+    """Train one potential and write model.safetensors, metrics.csv and training.json to ``out``;
+    or one for each of several seeds side by side, each to a folder ``seed-N`` in ``out``.
 
     An interrupted training leaves a checkpoint, from which ``resume`` continues exactly where the
     last epoch ended. The weights kept are those with the best validation error among the
     averaged ones, or the last if the training ends before averaging begins.
 
     :param settings: with the sections ``model`` and ``training`` of a task.
+    :param seeds: of weights and order of batches.
     :param cache: folder for processed graphs.
     :param devices: GPUs (or processes, without a GPU) that share every step; each of them takes
-        batches of its own, so the batch grows with their number.
-    :return: the summary, as in training.json.
+        batches of its own, so the batch grows with their number. For one seed only.
+    :return: the summary of each seed, as in training.json.
     :raises InputError: bad structures, a folder in use or with another training in it.
     """
-    options = settings["training"]
-    cutoff = settings["model"]["cutoff"]
-    bar = sys.stderr.isatty()
+    cutoff, bar = settings["model"]["cutoff"], sys.stderr.isatty()
     datasets = [
         GraphDataset(part, cutoff, cache=cache, progress=bar) for part in (training, validation)
     ]
@@ -138,82 +184,126 @@ def train(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
-    identity = fingerprint(settings, datasets, seed)
-    # One lock for all processes of a training.
-    with nullcontext() if getattr(rank_zero_only, "rank", 0) else locked(out):
-        if (out / MODEL_FILE).exists():
-            return _finished(out, identity, resume)
-        checkpoint = _checkpoint_to_resume(out, identity, resume)
-        compiled = bool(options["compile"])
-        if compiled and not can_compile() and not torch.cuda.is_available():
-            print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
-            compiled = False
-        potential = new_potential(settings, datasets[0], seed)
-        module = TrainingModule(potential, dict(options), compiled=compiled)
-        table = MetricsTable(out / METRICS_FILE)
-        stopping = EarlyStopping(MONITOR, patience=options["patience"], check_finite=True)
-        best = BestAverage(out / BEST, start=options["ema_start"])
-        last = ModelCheckpoint(
-            out, Path(LAST).stem, save_on_train_epoch_end=True, enable_version_counter=False
+    folders = {seeds[0]: out} if len(seeds) == 1 else {seed: out / f"seed-{seed}" for seed in seeds}
+    if len(folders) > 1 and not datasets[0].is_uniform:
+        raise InputError(
+            "structures with different numbers of atoms cannot be trained with several seeds "
+            "together; train one seed after the other"
         )
-        trainer = pl.Trainer(
-            accelerator="auto",
-            devices=devices,
-            strategy="ddp" if devices > 1 else "auto",
-            max_epochs=options["max_epochs"],
-            max_steps=options["max_steps"] or -1,
-            callbacks=[
-                _Identity(identity),
-                LearningRateMonitor(),
-                stopping,
-                table,
-                TQDMProgressBar() if bar else ProgressLine(),
-                best,
-                last,
-            ],
-            logger=TensorBoardLogger(out, name="tensorboard", version=""),
-            plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
-            enable_progress_bar=bar,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            inference_mode=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            deterministic=True,
-        )
-        data = TrainingData(*datasets, batch_size=options["batch_size"], seed=seed)
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-        error = trainer.callback_metrics[MONITOR]
-        if best.best_model_score is not None:
-            error = best.best_model_score
-            weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-            module.load_state_dict(weights)
-        if not torch.isfinite(error):
-            raise InputError(
-                f"{out}: the training diverged, no validation error is a number; lower "
-                "learning_rate or gradient_clip"
-            )
-        summary = {
+    if len(folders) > 1 and devices > 1:
+        raise InputError("several seeds share one device; give either --devices or several seeds")
+    identities = {seed: fingerprint(settings, datasets, seed) for seed in folders}
+    with ExitStack() as stack:
+        # One lock for all processes of a training.
+        if not getattr(rank_zero_only, "rank", 0):
+            for folder in {out, *folders.values()}:
+                stack.enter_context(locked(folder))
+        path = out / LAST
+        known = read_checkpoint(path).get("training", []) if path.exists() else []
+        summaries = {
+            seed: _finished(folder, identities[seed], resume)
+            for seed, folder in folders.items()
+            if (folder / MODEL_FILE).exists() and identities[seed] not in known
+        }
+        left = {seed: folder for seed, folder in folders.items() if seed not in summaries}
+        if left:
+            wanted = [identities[seed] for seed in left]
+            checkpoint = _checkpoint_to_resume(path, known == wanted, resume)
+            summaries |= _train(settings, datasets, left, wanted, checkpoint, out, devices)
+    return [summaries[seed] for seed in folders]
+
+
+def _train(
+    settings: Mapping[str, Any],
+    datasets: Sequence[GraphDataset],
+    folders: Mapping[int, Path],
+    identities: list[str],
+    checkpoint: Path | None,
+    out: Path,
+    devices: int,
+) -> dict[int, dict[str, Any]]:
+    """Train the seeds of these folders together, save, and return their summaries."""
+    options = settings["training"]
+    compiled = bool(options["compile"])
+    if compiled and not can_compile() and not torch.cuda.is_available():
+        print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
+        compiled = False
+    potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
+    module = TrainingModule(potentials, dict(options), compiled=compiled)
+    tables = MetricsTables([folder / METRICS_FILE for folder in folders.values()])
+    best = BestAverages(len(folders), start=options["ema_start"])
+    end = EarlyEnd(len(folders), patience=options["patience"])
+    bar = sys.stderr.isatty()
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        max_epochs=options["max_epochs"],
+        max_steps=options["max_steps"] or -1,
+        callbacks=[
+            _Identity(identities),
+            LearningRateMonitor(),
+            tables,
+            best,
+            end,
+            TQDMProgressBar() if bar else ProgressLine(),
+            ModelCheckpoint(
+                out, Path(LAST).stem, save_on_train_epoch_end=True, enable_version_counter=False
+            ),
+        ],
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+        enable_progress_bar=bar,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        deterministic=True,
+    )
+    data = TrainingData(*datasets, batch_size=options["batch_size"], seeds=list(folders))
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
+    summaries = {}
+    for member, (seed, folder) in enumerate(folders.items()):
+        error, weights = end.last[member], best.weights[member]
+        if weights is not None:
+            error = best.errors[member]
+            module.averages[member].load_state_dict(weights)
+        if not math.isfinite(error):
+            continue
+        epochs, steps = end.ends[member] or (trainer.current_epoch, trainer.global_step)
+        summaries[seed] = {
             "seed": seed,
-            "parameters": sum(p.numel() for p in potential.parameters() if p.requires_grad),
-            "steps": trainer.global_step,
-            "epochs": trainer.current_epoch,
-            "stop_reason": _stop_reason(trainer, stopping),
-            "best_validation_forces_mae": float(error),
-            "seconds": round(table.seconds(), 1),
+            "parameters": sum(
+                p.numel() for p in potentials[member].parameters() if p.requires_grad
+            ),
+            "steps": steps,
+            "epochs": epochs,
+            "stop_reason": end.reasons[member] or _end_of_all(trainer),
+            "best_validation_forces_mae": error,
+            "seconds": round(tables.seconds(), 1),
+            "seeds_together": list(folders),
             "device": str(trainer.strategy.root_device),
             "compiled": compiled,
-            "fingerprint": identity,
+            "fingerprint": identities[member],
         }
         if trainer.is_global_zero:
-            module.average.origin.update(steps=summary["steps"], epochs=summary["epochs"])
-            write_json(out / SUMMARY_FILE, summary)
-            save(module.average, out / MODEL_FILE)
-            for name in (LAST, BEST):
-                (out / name).unlink(missing_ok=True)
-    return summary
+            average = module.averages[member]
+            assert isinstance(average, Potential)
+            average.origin.update(steps=steps, epochs=epochs)
+            write_json(folder / SUMMARY_FILE, summaries[seed])
+            save(average, folder / MODEL_FILE)
+    if diverged := [seed for seed in folders if seed not in summaries]:
+        raise InputError(
+            f"{out}: the training of seed {', '.join(map(str, diverged))} diverged, no validation "
+            "error is a number; lower learning_rate or gradient_clip"
+        )
+    if trainer.is_global_zero:
+        (out / LAST).unlink(missing_ok=True)
+    return summaries
 
 
 def _finished(out: Path, identity: str, resume: bool) -> dict[str, Any]:
@@ -224,42 +314,41 @@ def _finished(out: Path, identity: str, resume: bool) -> dict[str, Any]:
 
 
 class _Identity(Callback):
-    """Marks checkpoints with the training they belong to."""
+    """Marks checkpoints with the trainings they belong to."""
 
-    def __init__(self, identity: str):
-        self.identity = identity
+    def __init__(self, identities: list[str]):
+        self.identities = identities
 
     def on_save_checkpoint(self, trainer, module, checkpoint) -> None:
-        checkpoint["training"] = self.identity
+        checkpoint["training"] = self.identities
 
 
-def _checkpoint_to_resume(out: Path, identity: str, resume: bool) -> Path | None:
-    """The checkpoint to continue from; one of another training is set aside, never overwritten."""
-    path = out / LAST
+def _checkpoint_to_resume(path: Path, ours: bool, resume: bool) -> Path | None:
+    """The checkpoint to continue from; one of another training is set aside, never overwritten.
+
+    :param ours: whether it is of the trainings that are asked for.
+    """
     if not path.exists():
         return None
     if not resume:
         raise InputError(
-            f"{out} holds an interrupted training; continue it with --resume, or choose another "
-            "--out"
+            f"{path.parent} holds an interrupted training; continue it with --resume, or choose "
+            "another --out"
         )
-    if read_checkpoint(path).get("training") == identity:
+    if ours:
         return path
-    number = 1 + sum(1 for _ in out.glob("superseded-*"))
-    aside = out / f"superseded-{number}"
+    number = 1 + sum(1 for _ in path.parent.glob("superseded-*"))
+    aside = path.parent / f"superseded-{number}"
     aside.mkdir()
-    for name in (LAST, BEST, METRICS_FILE):
-        if (out / name).exists():
-            (out / name).rename(aside / name)
+    for name in (LAST, METRICS_FILE):
+        if (path.parent / name).exists():
+            (path.parent / name).rename(aside / name)
     print(f"{path} is of a training with other settings; moved to {aside}", file=sys.stderr)
     return None
 
 
-def _stop_reason(trainer: pl.Trainer, stopping: EarlyStopping) -> str:
-    if not torch.isfinite(trainer.callback_metrics[MONITOR]):
-        return "the validation error is no longer a number"
-    if stopping.stopped_epoch:
-        return f"no better validation error for {stopping.patience} epochs"
+def _end_of_all(trainer: pl.Trainer) -> str:
+    """Why a training ended that did not end early."""
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
         return "all steps done"
     return "all epochs done"

@@ -1,66 +1,24 @@
 """Training: loss and average by hand, determinism, exact resume, errors."""
 
-import csv
 import json
 import math
 
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import camp
 from camp.data.graphs import GraphDataset, collate
 from camp.errors import InputError
 from camp.potential.derivatives import Derivatives
-from camp.settings import DEFAULT_MODEL, DEFAULT_TRAINING
 from camp.training.average import decay, update_average
-from camp.training.compiled import CompiledLoss
+from camp.training.compiled import TracedLoss
 from camp.training.evaluation import Comparison, evaluation_record
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
-from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE, locked, train
-
-SETTINGS = {
-    "model": {
-        **DEFAULT_MODEL,
-        "channels": 4,
-        "max_rank": 2,
-        "layers": 2,
-        "cutoff": 4.0,
-        "radial_hidden": [4],
-        "readout_hidden": [4],
-    },
-    "training": {
-        **DEFAULT_TRAINING,
-        "batch_size": 2,
-        "max_epochs": 6,
-        "patience": 50,
-        "ema_start": 5,
-        "ema_every": 2,
-        "compile": False,
-    },
-}
-
-
-def clusters(count, seed=0):
-    """Small argon clusters labelled by ASE's Lennard-Jones potential."""
-    rng = np.random.default_rng(seed)
-    structures = []
-    for _ in range(count):
-        atoms = Atoms("Ar5", 3.6 * np.eye(5, 3) + rng.normal(scale=0.15, size=(5, 3)))
-        atoms.positions[4] += 2.2
-        atoms.calc = LennardJones(sigma=3.0, epsilon=0.05)
-        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
-        atoms.calc = SinglePointCalculator(atoms, **labels)
-        structures.append(atoms)
-    return structures
-
-
-def settings(**training):
-    return {**SETTINGS, "training": {**SETTINGS["training"], **training}}
+from camp.training.train import MODEL_FILE, SUMMARY_FILE, locked, train
+from tests.training.small_training import SETTINGS, clusters, metrics, settings
 
 
 def test_loss_of_two_structures_by_hand():
@@ -115,13 +73,13 @@ def test_traced_step_equals_the_plain_one():
         species=[18],
         cutoff=4.0,
     ).double()
-    module = TrainingModule(potential, SETTINGS["training"])
-    compiled = CompiledLoss(module._plain_loss, potential, backend="eager")
+    module = TrainingModule([potential], SETTINGS["training"])
+    traced = TracedLoss(module.loss, [potential], backend="eager")
     trained = [p for p in potential.parameters() if p.requires_grad]
     for members in ((0, 1), (1, 2, 3), (3,)):
         batch = collate([dataset[k] for k in members])
-        plain = module._plain_loss(potential, batch)
-        loss = compiled(batch)
+        plain = module.loss(potential, batch)
+        loss = traced([batch])[0]
         assert loss.item() == pytest.approx(plain.item(), rel=1e-12)
         ours = torch.autograd.grad(loss, trained)
         for a, b in zip(ours, torch.autograd.grad(plain, trained), strict=True):
@@ -132,16 +90,8 @@ def test_traced_step_equals_the_plain_one():
 def finished(tmp_path_factory):
     """A short training, uninterrupted."""
     out = tmp_path_factory.mktemp("finished")
-    train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=out)
+    train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=out)
     return out
-
-
-def metrics(folder):
-    with (folder / METRICS_FILE).open() as file:
-        return [
-            {key: value for key, value in row.items() if key != "seconds"}
-            for row in csv.DictReader(file)
-        ]
 
 
 def test_training_leaves_model_metrics_and_summary(finished):
@@ -179,10 +129,10 @@ def test_finished_training_is_not_overwritten(finished):
     data = clusters(6), clusters(3, seed=9)
     before = (finished / MODEL_FILE).read_bytes()
     with pytest.raises(InputError, match="finished"):
-        train(settings(), *data, seed=1, out=finished)
+        train(settings(), *data, seeds=[1], out=finished)
     with pytest.raises(InputError, match="finished"):
-        train(settings(learning_rate=0.02), *data, seed=1, out=finished, resume=True)
-    again = train(settings(), *data, seed=1, out=finished, resume=True)
+        train(settings(learning_rate=0.02), *data, seeds=[1], out=finished, resume=True)
+    [again] = train(settings(), *data, seeds=[1], out=finished, resume=True)
     assert again == json.loads((finished / SUMMARY_FILE).read_text())
     assert (finished / MODEL_FILE).read_bytes() == before
 
@@ -192,7 +142,7 @@ def test_snapshots_before_averaging_are_not_kept(tmp_path):
     validation = clusters(3, seed=9)
     for atoms in validation:
         atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((5, 3)))
-    train(settings(ema_start=15), clusters(6), validation, seed=1, out=tmp_path)
+    train(settings(ema_start=15), clusters(6), validation, seeds=[1], out=tmp_path)
     *early, last = [float(row["validation_forces_mae"]) for row in metrics(tmp_path)]
     assert min(early) < last
     summary = json.loads((tmp_path / SUMMARY_FILE).read_text())
@@ -201,8 +151,8 @@ def test_snapshots_before_averaging_are_not_kept(tmp_path):
 
 def test_training_shorter_than_the_start_of_averaging(tmp_path):
     """There is no average to choose from: the last weights are kept."""
-    summary = train(
-        settings(ema_start=100, max_epochs=2), clusters(4), clusters(2), seed=1, out=tmp_path
+    [summary] = train(
+        settings(ema_start=100, max_epochs=2), clusters(4), clusters(2), seeds=[1], out=tmp_path
     )
     last = float(metrics(tmp_path)[-1]["validation_forces_mae"])
     assert summary["best_validation_forces_mae"] == pytest.approx(last, rel=1e-6)
@@ -211,17 +161,17 @@ def test_training_shorter_than_the_start_of_averaging(tmp_path):
 
 def test_divergence_is_one_clear_message(tmp_path):
     with pytest.raises(InputError, match="diverged"):
-        train(settings(learning_rate=1e30), clusters(4), clusters(2), seed=1, out=tmp_path)
+        train(settings(learning_rate=1e30), clusters(4), clusters(2), seeds=[1], out=tmp_path)
 
 
 def test_same_seed_same_training(finished, tmp_path):
-    train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=tmp_path)
+    train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
     assert metrics(tmp_path) == metrics(finished)
     assert (tmp_path / MODEL_FILE).read_bytes() == (finished / MODEL_FILE).read_bytes()
 
 
 def test_other_seed_other_training(finished, tmp_path):
-    train(settings(), clusters(6), clusters(3, seed=9), seed=2, out=tmp_path)
+    train(settings(), clusters(6), clusters(3, seed=9), seeds=[2], out=tmp_path)
     assert metrics(tmp_path) != metrics(finished)
 
 
@@ -242,13 +192,13 @@ def interrupted(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(TrainingModule, "training_step", step)
         with pytest.raises(InterruptedTrainingError):
-            train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=tmp_path)
+            train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
     assert not (tmp_path / MODEL_FILE).exists()
     return tmp_path
 
 
 def test_resumed_training_equals_the_uninterrupted_one(interrupted, finished):
-    train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=interrupted, resume=True)
+    train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=interrupted, resume=True)
     assert metrics(interrupted) == metrics(finished)
     ours, theirs = (camp.load(f / MODEL_FILE).state_dict() for f in (interrupted, finished))
     for name, value in ours.items():
@@ -257,7 +207,7 @@ def test_resumed_training_equals_the_uninterrupted_one(interrupted, finished):
 
 def test_interrupted_training_is_not_overwritten(interrupted):
     with pytest.raises(InputError, match="--resume"):
-        train(settings(), clusters(6), clusters(3, seed=9), seed=1, out=interrupted)
+        train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=interrupted)
 
 
 def test_checkpoint_of_other_settings_is_set_aside(interrupted):
@@ -265,7 +215,7 @@ def test_checkpoint_of_other_settings_is_set_aside(interrupted):
         settings(learning_rate=0.005),
         clusters(6),
         clusters(3, seed=9),
-        seed=1,
+        seeds=[1],
         out=interrupted,
         resume=True,
     )
@@ -282,7 +232,7 @@ def test_unknown_species_in_validation_is_refused(tmp_path):
     validation = clusters(1)
     validation[0].numbers[0] = 36
     with pytest.raises(InputError, match=r"\[36\]"):
-        train(settings(), clusters(2), validation, seed=1, out=tmp_path)
+        train(settings(), clusters(2), validation, seeds=[1], out=tmp_path)
 
 
 def test_metrics_by_hand():

@@ -1,0 +1,58 @@
+"""A small training that tests share: argon clusters and a tiny model."""
+
+import csv
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from camp.settings import DEFAULT_MODEL, DEFAULT_TRAINING
+from camp.training.train import METRICS_FILE
+
+SETTINGS = {
+    "model": {
+        **DEFAULT_MODEL,
+        "channels": 4,
+        "max_rank": 2,
+        "layers": 2,
+        "cutoff": 4.0,
+        "radial_hidden": [4],
+        "readout_hidden": [4],
+    },
+    "training": {
+        **DEFAULT_TRAINING,
+        "batch_size": 2,
+        "max_epochs": 6,
+        "patience": 50,
+        "ema_start": 5,
+        "ema_every": 2,
+        "compile": False,
+    },
+}
+
+
+def clusters(count, seed=0):
+    """Small argon clusters labelled by ASE's Lennard-Jones potential."""
+    rng = np.random.default_rng(seed)
+    structures = []
+    for _ in range(count):
+        atoms = Atoms("Ar5", 3.6 * np.eye(5, 3) + rng.normal(scale=0.15, size=(5, 3)))
+        atoms.positions[4] += 2.2
+        atoms.calc = LennardJones(sigma=3.0, epsilon=0.05)
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        structures.append(atoms)
+    return structures
+
+
+def settings(**training):
+    return {**SETTINGS, "training": {**SETTINGS["training"], **training}}
+
+
+def metrics(folder):
+    with (folder / METRICS_FILE).open() as file:
+        return [
+            {key: value for key, value in row.items() if key != "seconds"}
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,147 @@
+"""Several seeds in one process: each as if it were alone, whatever the others do."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import camp
+from camp.data.graphs import GraphDataset
+from camp.errors import InputError
+from camp.training.compiled import TracedLoss
+from camp.training.module import TrainingModule
+from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
+from tests.training.small_training import SETTINGS, clusters, metrics, settings
+
+
+def potential(seed):
+    torch.manual_seed(seed)
+    hyperparameters = {
+        "channels": 3,
+        "max_rank": 1,
+        "layers": 2,
+        "radial_hidden": [3],
+        "readout_hidden": [3],
+    }
+    return camp.Potential("camp", hyperparameters, species=[18], cutoff=4.0).double()
+
+
+def losses_and_gradients(traced, batches):
+    losses = traced(batches)
+    gradients = torch.autograd.grad(losses.sum(), [p for own in traced.trained for p in own])
+    count = len(traced.names)
+    return losses.tolist(), [gradients[k : k + count] for k in range(0, len(gradients), count)]
+
+
+def test_each_model_as_if_it_were_alone():
+    """Losses and gradients are the plain ones, and feel nothing of the others to the last bit."""
+    dataset = GraphDataset(clusters(6), 4.0)
+    models = [potential(seed) for seed in (1, 2, 3)]
+    batches = [dataset.batch(indices) for indices in ([0, 1], [4, 2], [3, 5])]
+    module = TrainingModule(models[:1], SETTINGS["training"])
+    traced = TracedLoss(module.loss, models, backend=None)
+    losses, gradients = losses_and_gradients(traced, batches)
+    for model, batch, loss, ours in zip(models, batches, losses, gradients, strict=True):
+        plain = module.loss(model, batch)
+        assert loss == pytest.approx(plain.item(), rel=1e-12)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        for a, b in zip(ours, torch.autograd.grad(plain, trained), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+    models[1].load_state_dict(potential(7).state_dict())
+    changed, changed_gradients = losses_and_gradients(
+        traced, [batches[0], dataset.batch([5, 0]), batches[2]]
+    )
+    assert changed[1] != losses[1]
+    for member in (0, 2):
+        assert changed[member] == losses[member]
+        for a, b in zip(gradients[member], changed_gradients[member], strict=True):
+            assert torch.equal(a, b)
+
+
+# Ends after another number of epochs for each seed, when validation gets worse once.
+SMALL = settings(max_epochs=8, patience=1, learning_rate=0.05)
+SMALL["model"] = {**SMALL["model"], "max_rank": 1, "layers": 1}
+
+
+def together(out, seeds, **options):
+    return train(SMALL, clusters(6), clusters(3, seed=9), seeds=seeds, out=out, **options)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    out = tmp_path_factory.mktemp("pair")
+    together(out, [1, 2])
+    return out
+
+
+def test_each_seed_has_its_folder_as_if_it_were_alone(pair, tmp_path):
+    """Rounding differs, so the comparison is not to the last bit."""
+    data = clusters(6), clusters(3, seed=9)
+    for seed in (1, 2):
+        alone, folder = tmp_path / str(seed), pair / f"seed-{seed}"
+        train(SMALL, *data, seeds=[seed], out=alone)
+        summary, expected = (json.loads((f / SUMMARY_FILE).read_text()) for f in (folder, alone))
+        for key in ("seed", "steps", "epochs", "stop_reason", "parameters", "fingerprint"):
+            assert summary[key] == expected[key], key
+        assert summary["seeds_together"] == [1, 2]
+        for row, other in zip(metrics(folder), metrics(alone), strict=True):
+            for name, value in row.items():
+                assert float(value) == pytest.approx(float(other[name]), rel=1e-3), name
+        ours, theirs = (camp.load(f / MODEL_FILE).evaluate(data[1]) for f in (folder, alone))
+        np.testing.assert_allclose(ours.energies, theirs.energies, rtol=1e-4)
+    assert not list(pair.glob("*.ckpt"))
+
+
+def test_another_second_seed_leaves_the_first_alone(pair, tmp_path):
+    together(tmp_path, [1, 3])
+    assert metrics(tmp_path / "seed-1") == metrics(pair / "seed-1")
+    assert (tmp_path / "seed-3" / MODEL_FILE).exists()
+    ours, theirs = (camp.load(f / "seed-1" / MODEL_FILE).state_dict() for f in (tmp_path, pair))
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+class InterruptedTrainingError(Exception):
+    pass
+
+
+def test_resumed_together_equals_uninterrupted(pair, tmp_path, monkeypatch):
+    plain_step = TrainingModule.training_step
+
+    def step(module, batch, index):
+        if module.current_epoch == 1 and index == 1:
+            raise InterruptedTrainingError
+        return plain_step(module, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", step)
+        with pytest.raises(InterruptedTrainingError):
+            together(tmp_path, [1, 2])
+    with pytest.raises(InputError, match="--resume"):
+        together(tmp_path, [1, 2])
+    together(tmp_path, [1, 2], resume=True)
+    for seed in ("seed-1", "seed-2"):
+        assert metrics(tmp_path / seed) == metrics(pair / seed)
+        ours, theirs = (camp.load(f / seed / MODEL_FILE).state_dict() for f in (tmp_path, pair))
+        for name, value in ours.items():
+            assert torch.equal(value, theirs[name]), name
+
+
+def test_only_missing_seeds_are_trained(pair):
+    """Finished ones are recognised, and none is made again."""
+    before = {path: path.stat().st_mtime_ns for path in pair.rglob(MODEL_FILE)}
+    summaries = together(pair, [2, 1], resume=True)
+    assert [summary["seed"] for summary in summaries] == [2, 1]
+    assert {path: path.stat().st_mtime_ns for path in pair.rglob(MODEL_FILE)} == before
+    with pytest.raises(InputError, match="finished"):
+        together(pair, [1, 2])
+
+
+def test_different_numbers_of_atoms_are_refused(tmp_path):
+    structures = clusters(3)
+    smaller = structures[0][:4]
+    smaller.calc = structures[0].calc.__class__(smaller, energy=0.0, forces=np.zeros((4, 3)))
+    with pytest.raises(InputError, match="one seed after the other"):
+        train(settings(), [*structures, smaller], clusters(2), seeds=[1, 2], out=tmp_path)
