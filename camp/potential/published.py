@@ -4,7 +4,7 @@ The conventions of these files are those of the published weights; the parameter
 over into the packed, factorised model without loss.
 """
 
-import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,22 @@ _PREFIX = "ema.ema_model."
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The dictionary of a checkpoint, read without executing anything from the file.
 
-    :raises InputError: the file cannot be read safely as a checkpoint.
+    :raises InputError: the file is damaged, or cannot be read safely as a checkpoint.
     """
     path = Path(path)
     try:
+        # torch does not look at the checksums in the file.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():
+                    raise InputError(f"{path}: damaged ({damaged}); get or make it anew")
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    # A damaged file makes the libraries fail in any way.
+    except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
     if not isinstance(content, dict):

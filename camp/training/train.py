@@ -27,16 +27,21 @@ from camp.data.graphs import GraphDataset, LabelledBatch
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json
 from camp.potential.potential import Potential
-from camp.potential.published import read_checkpoint
 from camp.potential.saving import save
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
+from camp.training.checkpoints import (
+    LAST,
+    PREVIOUS,
+    KeepPrevious,
+    newest_checkpoint,
+    remove_checkpoints,
+)
 from camp.training.compiled import can_compile
 from camp.training.module import TrainingModule
 
 MODEL_FILE = "model.safetensors"
 SUMMARY_FILE = "training.json"
 METRICS_FILE = "metrics.csv"
-LAST = "last.ckpt"
 # Neighbour slots that a batch of validation structures may have, at least one structure.
 VALIDATION_SLOTS = {"cpu": 20_000, "cuda": 400_000}
 
@@ -198,8 +203,8 @@ def train(
         if not getattr(rank_zero_only, "rank", 0):
             for folder in {out, *folders.values()}:
                 stack.enter_context(locked(folder))
-        path = out / LAST
-        known = read_checkpoint(path).get("training", []) if path.exists() else []
+        newest, content = newest_checkpoint(out)
+        known = content.get("training", [])
         summaries = {
             seed: _finished(folder, identities[seed], resume)
             for seed, folder in folders.items()
@@ -208,8 +213,9 @@ def train(
         left = {seed: folder for seed, folder in folders.items() if seed not in summaries}
         if left:
             wanted = [identities[seed] for seed in left]
-            checkpoint = _checkpoint_to_resume(path, known == wanted, resume)
-            summaries |= _train(settings, datasets, left, wanted, checkpoint, out, devices)
+            if newest and not _may_continue(out, known == wanted, resume):
+                newest = None
+            summaries |= _train(settings, datasets, left, wanted, newest, out, devices)
     return [summaries[seed] for seed in folders]
 
 
@@ -234,6 +240,9 @@ def _train(
     best = BestAverages(len(folders), start=options["ema_start"])
     end = EarlyEnd(len(folders), patience=options["patience"])
     bar = sys.stderr.isatty()
+    plugins: list[Any] = [KeepPrevious()]
+    if SLURMEnvironment.detect():
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     trainer = pl.Trainer(
         accelerator="auto",
         devices=devices,
@@ -252,7 +261,7 @@ def _train(
             ),
         ],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
-        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+        plugins=plugins,
         enable_progress_bar=bar,
         enable_model_summary=False,
         use_distributed_sampler=False,
@@ -277,9 +286,7 @@ def _train(
         epochs, steps = end.ends[member] or (trainer.current_epoch, trainer.global_step)
         summaries[seed] = {
             "seed": seed,
-            "parameters": sum(
-                p.numel() for p in potentials[member].parameters() if p.requires_grad
-            ),
+            "parameters": parameters,
             "steps": steps,
             "epochs": epochs,
             "stop_reason": end.reasons[member] or _end_of_all(trainer),
@@ -302,7 +309,7 @@ def _train(
             "error is a number; lower learning_rate or gradient_clip"
         )
     if trainer.is_global_zero:
-        (out / LAST).unlink(missing_ok=True)
+        remove_checkpoints(out)
     return summaries
 
 
@@ -323,28 +330,26 @@ class _Identity(Callback):
         checkpoint["training"] = self.identities
 
 
-def _checkpoint_to_resume(path: Path, ours: bool, resume: bool) -> Path | None:
-    """The checkpoint to continue from; one of another training is set aside, never overwritten.
+def _may_continue(out: Path, ours: bool, resume: bool) -> bool:
+    """Whether to continue from a checkpoint; that of another training is set aside.
 
     :param ours: whether it is of the trainings that are asked for.
     """
-    if not path.exists():
-        return None
     if not resume:
         raise InputError(
-            f"{path.parent} holds an interrupted training; continue it with --resume, or choose "
-            "another --out"
+            f"{out} holds an interrupted training; continue it with --resume, or choose another "
+            "--out"
         )
     if ours:
-        return path
-    number = 1 + sum(1 for _ in path.parent.glob("superseded-*"))
-    aside = path.parent / f"superseded-{number}"
+        return True
+    number = 1 + sum(1 for _ in out.glob("superseded-*"))
+    aside = out / f"superseded-{number}"
     aside.mkdir()
-    for name in (LAST, METRICS_FILE):
-        if (path.parent / name).exists():
-            (path.parent / name).rename(aside / name)
-    print(f"{path} is of a training with other settings; moved to {aside}", file=sys.stderr)
-    return None
+    for name in (LAST, PREVIOUS, METRICS_FILE):
+        if (out / name).exists():
+            (out / name).rename(aside / name)
+    print(f"{out} held a training with other settings; moved to {aside}", file=sys.stderr)
+    return False
 
 
 def _end_of_all(trainer: pl.Trainer) -> str:

@@ -205,6 +205,29 @@ def test_resumed_training_equals_the_uninterrupted_one(interrupted, finished):
         assert torch.equal(value, theirs[name]), name
 
 
+@pytest.mark.parametrize("damage", ["cut off", "garbled", "only the one before"])
+def test_damaged_checkpoint_is_noticed_and_the_one_before_serves(
+    interrupted, finished, damage, capsys
+):
+    last = interrupted / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    if damage == "cut off":
+        last.write_bytes(content[: len(content) // 2])
+    elif damage == "garbled":
+        middle = len(content) // 2
+        content[middle : middle + 200] = bytes(200)
+        last.write_bytes(content)
+    else:
+        last.unlink()
+    train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=interrupted, resume=True)
+    assert ("continuing without it" in capsys.readouterr().err) == (damage != "only the one before")
+    assert metrics(interrupted) == metrics(finished)
+    ours, theirs = (camp.load(f / MODEL_FILE).state_dict() for f in (interrupted, finished))
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+    assert not list(interrupted.glob("*.ckpt"))
+
+
 def test_interrupted_training_is_not_overwritten(interrupted):
     with pytest.raises(InputError, match="--resume"):
         train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=interrupted)
