@@ -108,11 +108,13 @@ class BestAverages(pl.Callback):
 
 class EarlyEnd(pl.Callback):
     """Ends the training of each potential when its validation error has not become better for
-    ``patience`` epochs, or is no longer a number; and all of it when none goes on.
+    ``patience`` epochs, or is no longer a number; and all of it when none goes on, or after
+    ``max_steps``, which Lightning would forget to validate when it resumes.
     """
 
-    def __init__(self, members: int, *, patience: int):
+    def __init__(self, members: int, *, patience: int, max_steps: int | None):
         self.patience = patience
+        self.max_steps = math.inf if max_steps is None else max_steps
         self.best = [math.inf] * members
         self.last = [math.inf] * members
         self.waited = [0] * members
@@ -139,10 +141,13 @@ class EarlyEnd(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._tell(trainer, module)
 
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        self._tell(trainer, module)
+
     def _tell(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
         module.active = [not reason for reason in self.reasons]
-        if not any(module.active):
+        if not any(module.active) or trainer.global_step >= self.max_steps:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:

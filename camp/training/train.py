@@ -238,7 +238,7 @@ def _train(
     module = TrainingModule(potentials, dict(options), compiled=compiled)
     tables = MetricsTables([folder / METRICS_FILE for folder in folders.values()])
     best = BestAverages(len(folders), start=options["ema_start"])
-    end = EarlyEnd(len(folders), patience=options["patience"])
+    end = EarlyEnd(len(folders), patience=options["patience"], max_steps=options["max_steps"])
     bar = sys.stderr.isatty()
     plugins: list[Any] = [KeepPrevious()]
     if SLURMEnvironment.detect():
@@ -248,7 +248,6 @@ def _train(
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
         max_epochs=options["max_epochs"],
-        max_steps=options["max_steps"] or -1,
         callbacks=[
             _Identity(identities),
             LearningRateMonitor(),
@@ -274,6 +273,7 @@ def _train(
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
+    completed = "all steps done" if trainer.should_stop else "all epochs done"
     parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
     summaries = {}
     for member, (seed, folder) in enumerate(folders.items()):
@@ -289,7 +289,7 @@ def _train(
             "parameters": parameters,
             "steps": steps,
             "epochs": epochs,
-            "stop_reason": end.reasons[member] or _end_of_all(trainer),
+            "stop_reason": end.reasons[member] or completed,
             "best_validation_forces_mae": error,
             "seconds": round(tables.seconds(), 1),
             "seeds_together": list(folders),
@@ -350,10 +350,3 @@ def _may_continue(out: Path, ours: bool, resume: bool) -> bool:
             (out / name).rename(aside / name)
     print(f"{out} held a training with other settings; moved to {aside}", file=sys.stderr)
     return False
-
-
-def _end_of_all(trainer: pl.Trainer) -> str:
-    """Why a training ended that did not end early."""
-    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
-        return "all steps done"
-    return "all epochs done"

@@ -205,6 +205,29 @@ def test_resumed_training_equals_the_uninterrupted_one(interrupted, finished):
         assert torch.equal(value, theirs[name]), name
 
 
+def test_resumed_training_of_so_many_steps(tmp_path, monkeypatch):
+    """The same in the middle of an epoch at which all steps are done, and of the one before."""
+    options = settings(max_steps=11)
+    data = clusters(6), clusters(3, seed=9)
+    [expected] = train(options, *data, seeds=[1], out=tmp_path / "whole")
+    plain_step = TrainingModule.training_step
+    for epoch in (2, 3):
+
+        def step(module, batch, index, epoch=epoch):
+            if module.current_epoch == epoch and index == 1:
+                raise InterruptedTrainingError
+            return plain_step(module, batch, index)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingModule, "training_step", step)
+            with pytest.raises(InterruptedTrainingError):
+                train(options, *data, seeds=[1], out=tmp_path / "parts", resume=epoch > 2)
+    [summary] = train(options, *data, seeds=[1], out=tmp_path / "parts", resume=True)
+    assert summary["steps"] == 11
+    assert summary["stop_reason"] == expected["stop_reason"] == "all steps done"
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("damage", ["cut off", "garbled", "only the one before"])
 def test_damaged_checkpoint_is_noticed_and_the_one_before_serves(
     interrupted, finished, damage, capsys
