@@ -64,28 +64,31 @@ def build_graph(atoms: Atoms, cutoff: float) -> AtomicGraph:
     """
     i, j, shift = neighbour_list(atoms, cutoff)
     n, pairs = len(atoms), len(i) // 2
-    order = np.argsort(i, kind="stable")
+    # Of short integers this takes a third of the time.
+    order = np.argsort(i.astype(np.min_scalar_type(n)), kind="stable")
     counts = np.bincount(i, minlength=n)
     width = max(int(counts.max(initial=0)), 1)
     slot = np.empty_like(i)
     slot[order] = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = i * width + slot
 
-    neighbours = np.repeat(np.arange(n)[:, None], width, axis=1)
-    reverse = np.repeat(np.arange(width)[None, :], n, axis=0)
-    shifts = np.zeros((n, width, 3))
-    shifts[:, :, 0] = EMPTY_SLOT_LENGTH
-    mask = np.zeros((n, width), dtype=bool)
-    neighbours[i, slot] = j
-    reverse[i, slot] = np.concatenate([slot[pairs:], slot[:pairs]])
-    shifts[i, slot] = shift @ atoms.cell.array
-    mask[i, slot] = True
+    neighbours = np.repeat(np.arange(n), width)
+    reverse = np.tile(np.arange(width), n)
+    shifts = np.zeros((n * width, 3))
+    shifts[:, 0] = EMPTY_SLOT_LENGTH
+    mask = np.zeros(n * width, dtype=bool)
+    neighbours[place] = j
+    reverse[place[:pairs]], reverse[place[pairs:]] = slot[pairs:], slot[:pairs]
+    vectors = shift[:pairs] @ atoms.cell.array
+    shifts[place[:pairs]], shifts[place[pairs:]] = vectors, -vectors
+    mask[place] = True
     return AtomicGraph(
         positions=torch.from_numpy(atoms.positions.astype(np.float64)),
         numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
-        neighbours=torch.from_numpy(neighbours),
-        reverse=torch.from_numpy(reverse),
-        shifts=torch.from_numpy(shifts),
-        mask=torch.from_numpy(mask),
+        neighbours=torch.from_numpy(neighbours).view(n, width),
+        reverse=torch.from_numpy(reverse).view(n, width),
+        shifts=torch.from_numpy(shifts).view(n, width, 3),
+        mask=torch.from_numpy(mask).view(n, width),
         system=torch.zeros(n, dtype=torch.int64),
         cells=torch.from_numpy(atoms.cell.array.astype(np.float64))[None],
     )

@@ -11,6 +11,17 @@ from camp.errors import InputError
 COINCIDENCE_DISTANCE = 1e-3
 
 
+class CoincidingAtomsError(InputError):
+    """Two atoms are at the same place; ``first`` and ``second`` are their indices."""
+
+    def __init__(self, first: int, second: int, distance: float):
+        super().__init__(
+            f"atoms {first} and {second} coincide ({distance:.1e} Å apart); remove one of them"
+        )
+        self.first = first
+        self.second = second
+
+
 def neighbour_list(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All ordered pairs (i, j) with |r_j + S·cell − r_i| < cutoff, images included.
 
@@ -41,9 +52,6 @@ def neighbour_list(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray,
     )
     if len(distance) and distance.min() < COINCIDENCE_DISTANCE:
         closest = int(distance.argmin())
-        raise InputError(
-            f"atoms {int(i[closest])} and {int(j[closest])} coincide "
-            f"({distance[closest]:.1e} Å apart); remove one of them"
-        )
+        raise CoincidingAtomsError(int(i[closest]), int(j[closest]), distance[closest])
     i, j, shift = i.astype(np.int64), j.astype(np.int64), shift.astype(np.int64)
     return np.concatenate([i, j]), np.concatenate([j, i]), np.concatenate([shift, -shift])

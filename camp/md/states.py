@@ -72,10 +72,14 @@ def explosion_temperature(temperature: float) -> float:
 
 def why_exploded(atoms: Atoms, temperature: float) -> str:
     """The reason why a simulation at this temperature (K) cannot go on, or an empty text."""
-    kinetic = atoms.get_kinetic_energy()
-    if not np.isfinite(kinetic) or not np.isfinite(atoms.positions).all():
+    kinetic = atoms.get_kinetic_energy() if np.isfinite(atoms.positions).all() else np.nan
+    return why_too_hot(2.0 * kinetic / (3.0 * len(atoms) * units.kB), temperature)
+
+
+def why_too_hot(kelvin: float, temperature: float) -> str:
+    """The same from the present temperature in K, of 3 N degrees of freedom."""
+    if not np.isfinite(kelvin):
         return "positions or velocities are no longer numbers"
-    kelvin = 2.0 * kinetic / (3.0 * len(atoms) * units.kB)
     if kelvin > explosion_temperature(temperature):
         return f"the temperature reached {kelvin:.0f} K"
     return ""

@@ -6,8 +6,10 @@ variables, so that either engine continues the other's runs.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,10 @@ from camp.md.ase_engine import CHAIN_LENGTH
 from camp.md.states import (
     Sample,
     State,
-    explosion_temperature,
     thermostat_temperature,
-    why_exploded,
+    why_too_hot,
 )
+from camp.potential.graphed import FusedFunction
 from camp.potential.torchsim import SystemInputError, TorchSimModel
 
 # Suzuki–Yoshida scheme of fourth order (Yoshida 1990, doi:10.1016/0375-9601(90)90092-3).
@@ -33,12 +35,16 @@ FOURTH_ORDER_WEIGHTS = (
     -(2 ** (1 / 3)) / (2 - 2 ** (1 / 3)),
     1 / (2 - 2 ** (1 / 3)),
 )
+# Steps between two looks at the temperatures, for which the host waits for a GPU.
+STEPS_BETWEEN_LOOKS = 10
 
 
 class TorchSimEngine:
     """Nosé–Hoover chain NVT (Martyna, Klein and Tuckerman 1992) or velocity Verlet NVE.
 
-    Momenta and times inside are in ASE's units, which are TorchSim's metal units: Å, u and eV.
+    Momenta and times inside are in ASE's units, which are TorchSim's metal units: Å, u and eV. All
+    that a step computes stays on the model's device; how hot replicas were is looked at every ten
+    steps, and at the end of :meth:`advance`.
 
     :param model: evaluates the batch.
     :param states: one for each replica; structures and numbers of atoms may differ.
@@ -62,17 +68,22 @@ class TorchSimEngine:
         chains = None
         if ensemble == "nvt":
             period = settings["thermostat_time"] * units.fs
-            chains = NoseHooverChains.of(states, self._temperature, period)
+            chains = NoseHooverChains.of(
+                states, self._temperature, period, float(self._timestep), model.device
+            )
         self._batch = _Batch.of(model, states, chains)
-        self._samples = [self._sample(self._batch, row) for row in range(len(states))]
+        start = self._batch.on_host()
+        self._samples = [self._sample(start, row) for row in range(len(states))]
 
     def advance(self, steps: int) -> None:
-        for _ in range(steps):
+        for done in range(1, steps + 1):
             self._step()
-        batch = self._batch
+            if done % STEPS_BETWEEN_LOOKS == 0 or done == steps:
+                self._stop_the_hot()
+        batch = self._batch.on_host()
         for row, replica in enumerate(batch.replicas):
             self._steps[replica] += steps
-            if np.isfinite(batch.potential[row]):
+            if np.isfinite(float(batch.state.energy[row])):
                 self._samples[replica] = self._sample(batch, row)
             else:
                 self._fail(replica, "the energy is no longer a number")
@@ -88,14 +99,14 @@ class TorchSimEngine:
                 after = self._batch.stepped(self._timestep)
             except SystemInputError as error:
                 self._fail(self._batch.replicas[error.system], error.reason)
-        if after is None:
-            return
-        self._batch = after
-        hottest = explosion_temperature(self._temperature)
-        # Also true where the temperature is not a number.
-        for row in np.flatnonzero(~(after.temperatures() <= hottest)).tolist():
-            if reason := why_exploded(self._atoms_of(after, row), self._temperature):
-                self._fail(after.replicas[row], reason)
+        if after is not None:
+            self._batch = after
+
+    def _stop_the_hot(self) -> None:
+        batch = self._batch
+        for replica, kelvin in zip(batch.replicas, batch.temperatures(), strict=True):
+            if reason := why_too_hot(kelvin, self._temperature):
+                self._fail(replica, reason)
 
     def _fail(self, replica: int, reason: str) -> None:
         self._samples[replica] = replace(self._samples[replica], failed=reason)
@@ -104,7 +115,7 @@ class TorchSimEngine:
     def _sample(self, batch: "_Batch", row: int) -> Sample:
         replica = batch.replicas[row]
         state = State(self._steps[replica], self._atoms_of(batch, row))
-        potential, kinetic = float(batch.potential[row]), float(batch.kinetic[row])
+        potential, kinetic = float(batch.state.energy[row]), float(batch.kinetic[row])
         conserved = potential + kinetic
         if batch.chains is not None:
             state.thermostat = batch.chains.variables(row)
@@ -112,11 +123,11 @@ class TorchSimEngine:
         return Sample(state, potential, kinetic, conserved)
 
     def _atoms_of(self, batch: "_Batch", row: int) -> Atoms:
-        """A copy of a replica's atoms as they are now in a row of the batch."""
+        """A copy of a replica's atoms as they are in a row of a batch on the host."""
         atoms = self._atoms[batch.replicas[row]].copy()
         place = batch.atoms(row)
-        atoms.positions = batch.state.positions[place].cpu().numpy()
-        atoms.set_momenta(batch.state.momenta[place].cpu().numpy(), apply_constraint=False)
+        atoms.positions = batch.state.positions[place].numpy()
+        atoms.set_momenta(batch.state.momenta[place].numpy(), apply_constraint=False)
         return atoms
 
 
@@ -124,78 +135,108 @@ class TorchSimEngine:
 class NoseHooverChains:
     """The thermostats of s replicas: chains of c variables that act on 3 N degrees of freedom."""
 
-    eta: np.ndarray  # (s, c)
-    p_eta: np.ndarray  # (s, c), ASE's units
-    masses: np.ndarray  # (s, c)
-    freedom: np.ndarray  # (s,) 3 N
-    kt: np.ndarray  # (s,) eV, for 3 N degrees of freedom
+    half_step_of: "_HalfStep"
+    eta: Tensor  # (c, s)
+    p_eta: Tensor  # (c, s), ASE's units
+    masses: Tensor  # (c, s)
+    freedom: Tensor  # (s,) 3 N
+    kt: Tensor  # (s,) eV, for 3 N degrees of freedom
 
     @classmethod
-    def of(cls, states: Sequence[State], temperature: float, period: float) -> "NoseHooverChains":
+    def of(
+        cls,
+        states: Sequence[State],
+        temperature: float,
+        period: float,
+        timestep: float,
+        device: torch.device,
+    ) -> "NoseHooverChains":
         """At rest, or as the states hold them.
 
         :param temperature: K.
         :param period: characteristic time in ASE's units.
+        :param timestep: ASE's units.
         """
         kt = units.kB * np.array([thermostat_temperature(s.atoms, temperature) for s in states])
         rest = [0.0] * CHAIN_LENGTH
         freedom = np.array([3.0 * len(state.atoms) for state in states])
-        masses = np.repeat(kt[:, None] * period**2, CHAIN_LENGTH, axis=1)
-        masses[:, 0] *= freedom
-        eta = np.array([state.thermostat.get("eta", rest) for state in states])
-        p_eta = np.array([state.thermostat.get("p_eta", rest) for state in states])
-        return cls(eta, p_eta, masses, freedom, kt)
+        masses = np.repeat(kt[None] * period**2, CHAIN_LENGTH, axis=0)
+        masses[0] *= freedom
+        eta = np.array([state.thermostat.get("eta", rest) for state in states]).T
+        p_eta = np.array([state.thermostat.get("p_eta", rest) for state in states]).T
+        half_step: _HalfStep
+        if device.type == "cpu":
+            half_step = partial(_in_numpy, partial(_half_step, timestep, np))
+        else:
+            # Hundreds of operations on a few numbers: launched one by one they would take longest.
+            half_step = FusedFunction(partial(_half_step, timestep, torch))
+        arrays = (eta, p_eta, masses, freedom, kt)
+        return cls(half_step, *(torch.tensor(array, device=device) for array in arrays))
 
-    def half_step(
-        self, kinetic: np.ndarray, timestep: float
-    ) -> tuple["NoseHooverChains", np.ndarray]:
+    def half_step(self, kinetic: Tensor) -> tuple["NoseHooverChains", Tensor]:
         """The chains half a timestep later, and what to multiply the momenta with, (s,).
 
         :param kinetic: (s,) eV.
         """
-        eta, p_eta, last = self.eta.copy(), self.p_eta.copy(), CHAIN_LENGTH - 1
-        twice, scale = 2 * kinetic, np.ones_like(kinetic)
-
-        def push(link: int, duration: float) -> None:
-            """Half of a symmetric step of one link: friction, force, friction."""
-            friction = np.ones_like(kinetic)
-            if link < last:
-                friction = np.exp(-duration / 4 * p_eta[:, link + 1] / self.masses[:, link + 1])
-            if link == 0:
-                force = twice * scale**2 - self.freedom * self.kt
-            else:
-                force = p_eta[:, link - 1] ** 2 / self.masses[:, link - 1] - self.kt
-            p_eta[:, link] = (p_eta[:, link] * friction + duration / 2 * force) * friction
-
-        # A replica that explodes overflows here, and is found out by its temperature.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for weight in FOURTH_ORDER_WEIGHTS:
-                duration = weight * timestep / 2
-                for link in range(last, -1, -1):
-                    push(link, duration)
-                eta += duration * p_eta / self.masses
-                scale *= np.exp(-duration * p_eta[:, 0] / self.masses[:, 0])
-                for link in range(CHAIN_LENGTH):
-                    push(link, duration)
+        eta, p_eta, scale = self.half_step_of(
+            self.eta, self.p_eta, self.masses, self.freedom * self.kt, self.kt, kinetic
+        )
         return replace(self, eta=eta, p_eta=p_eta), scale
 
-    def energies(self) -> np.ndarray:
+    def energies(self) -> Tensor:
         """The thermostats' share of the conserved energies, (s,) eV."""
-        potential = self.kt * (self.freedom * self.eta[:, 0] + self.eta[:, 1:].sum(1))
-        return potential + (self.p_eta**2 / (2 * self.masses)).sum(1)
+        potential = self.kt * (self.freedom * self.eta[0] + self.eta[1:].sum(0))
+        return potential + (self.p_eta**2 / (2 * self.masses)).sum(0)
 
     def variables(self, row: int) -> dict[str, list[float]]:
-        return {"eta": self.eta[row].tolist(), "p_eta": self.p_eta[row].tolist()}
+        return {"eta": self.eta[:, row].tolist(), "p_eta": self.p_eta[:, row].tolist()}
 
-    def rows(self, keep: np.ndarray) -> "NoseHooverChains":
-        return replace(
-            self,
-            eta=self.eta[keep],
-            p_eta=self.p_eta[keep],
-            masses=self.masses[keep],
-            freedom=self.freedom[keep],
-            kt=self.kt[keep],
-        )
+    def each(self, function: Callable[[Tensor], Tensor]) -> "NoseHooverChains":
+        """With a function applied to all tensors, whose last axis is that of replicas."""
+        tensors = (self.eta, self.p_eta, self.masses, self.freedom, self.kt)
+        return NoseHooverChains(self.half_step_of, *(function(tensor) for tensor in tensors))
+
+
+# eta, p_eta, masses (c, s), 3 N kT, kT and kinetic energies (s,) → eta, p_eta, scale of momenta
+_HalfStep = Callable[..., Sequence[Tensor]]
+
+
+def _half_step(timestep: float, module: ModuleType, *arrays: Any) -> tuple[Any, Any, Any]:
+    """Half a step of the chains, in the arithmetic of numpy or of torch."""
+    eta, p_eta, masses, target, kt, kinetic = arrays
+    eta, p, last = list(eta), list(p_eta), CHAIN_LENGTH - 1
+    twice, scale = 2 * kinetic, module.ones_like(kinetic)
+
+    def push(link: int, duration: float) -> None:
+        """Half of a symmetric step of one link: friction, force, friction."""
+        if link == 0:
+            force = twice * scale**2 - target
+        else:
+            force = p[link - 1] ** 2 / masses[link - 1] - kt
+        if link == last:
+            p[link] = p[link] + duration / 2 * force
+            return
+        friction = module.exp(-duration / 4 * p[link + 1] / masses[link + 1])
+        p[link] = (p[link] * friction + duration / 2 * force) * friction
+
+    for weight in FOURTH_ORDER_WEIGHTS:
+        duration = weight * timestep / 2
+        for link in range(last, -1, -1):
+            push(link, duration)
+        for link in range(CHAIN_LENGTH):
+            eta[link] = eta[link] + duration * p[link] / masses[link]
+        scale = scale * module.exp(-duration * p[0] / masses[0])
+        for link in range(CHAIN_LENGTH):
+            push(link, duration)
+    return module.stack(eta), module.stack(p), scale
+
+
+def _in_numpy(half_step: Callable[..., Sequence[np.ndarray]], *tensors: Tensor) -> list[Tensor]:
+    """On the host numpy does small arrays in a third of the time."""
+    # A replica that explodes overflows here, and is found out by its temperature.
+    with np.errstate(over="ignore", invalid="ignore"):
+        results = half_step(*(tensor.numpy() for tensor in tensors))
+    return [torch.from_numpy(result) for result in results]
 
 
 @dataclass(frozen=True)
@@ -208,7 +249,8 @@ class _Batch:
     state: MDState
     pbc: np.ndarray  # (s, 3) bool
     sizes: np.ndarray  # (s,) atoms
-    kinetic: np.ndarray  # (s,) eV
+    kinetic: Tensor  # (s,) eV
+    highest: Tensor  # (s,) eV, the highest kinetic energies so far
     chains: NoseHooverChains | None
 
     @classmethod
@@ -219,7 +261,7 @@ class _Batch:
         sizes = np.array([len(atoms) for atoms in structures])
         pbc = np.array([atoms.pbc for atoms in structures])
 
-        def joined(values: list[np.ndarray]) -> Tensor:
+        def joined(values: Sequence[Any]) -> Tensor:
             return torch.from_numpy(np.concatenate(values)).to(model.device)
 
         positions = joined([atoms.positions for atoms in structures])
@@ -236,8 +278,8 @@ class _Batch:
         )
         start = _Forces(model, pbc)(state)
         state.energy, state.forces = start["energy"], start["forces"]
-        kinetic = np.array([atoms.get_kinetic_energy() for atoms in structures])
-        return cls(model, list(range(len(sizes))), state, pbc, sizes, kinetic, chains)
+        kinetic = joined([[atoms.get_kinetic_energy()] for atoms in structures])
+        return cls(model, list(range(len(sizes))), state, pbc, sizes, kinetic, kinetic, chains)
 
     def stepped(self, timestep: Tensor) -> "_Batch":
         """One step later; this batch stays as it is, because TorchSim changes no tensor in place.
@@ -247,30 +289,33 @@ class _Batch:
         """
         state, chains = copy.copy(self.state), self.chains
         if chains is not None:
-            chains, scale = chains.half_step(self.kinetic, float(timestep))
+            chains, scale = chains.half_step(self.kinetic)
             state.momenta = self._scaled(state.momenta, scale)
         state = velocity_verlet(state, timestep, _Forces(self.model, self.pbc))
         kinetic = calc_kinetic_energy(
             masses=state.masses, momenta=state.momenta, system_idx=state.system_idx
         )
-        kinetic = kinetic.cpu().numpy()
         if chains is not None:
-            chains, scale = chains.half_step(kinetic, float(timestep))
+            chains, scale = chains.half_step(kinetic)
             state.momenta = self._scaled(state.momenta, scale)
             kinetic = kinetic * scale**2
-        return replace(self, state=state, kinetic=kinetic, chains=chains)
+        highest = torch.maximum(self.highest, kinetic)
+        return replace(self, state=state, kinetic=kinetic, highest=highest, chains=chains)
 
-    def _scaled(self, momenta: Tensor, scale: np.ndarray) -> Tensor:
-        return momenta * torch.from_numpy(scale).to(momenta)[self.state.system_idx, None]
+    def _scaled(self, momenta: Tensor, scale: Tensor) -> Tensor:
+        return momenta * scale[self.state.system_idx, None]
 
-    @property
-    def potential(self) -> np.ndarray:
-        """(s,) eV"""
-        return self.state.energy.cpu().numpy()
+    def on_host(self) -> "_Batch":
+        """With copies of what samples need."""
+        state = copy.copy(self.state)
+        state.positions, state.momenta = state.positions.cpu(), state.momenta.cpu()
+        state.energy = state.energy.cpu()
+        chains = None if self.chains is None else self.chains.each(Tensor.cpu)
+        return replace(self, state=state, kinetic=self.kinetic.cpu(), chains=chains)
 
-    def temperatures(self) -> np.ndarray:
-        """(s,) K, of 3 N degrees of freedom"""
-        return 2 * self.kinetic / (3 * self.sizes * units.kB)
+    def temperatures(self) -> list[float]:
+        """The highest so far in K, of 3 N degrees of freedom; the host waits for them."""
+        return (2 * self.highest.cpu().numpy() / (3 * self.sizes * units.kB)).tolist()
 
     def atoms(self, row: int) -> slice:
         """Where the atoms of a system are."""
@@ -298,8 +343,9 @@ class _Batch:
             state=state,
             pbc=self.pbc[keep],
             sizes=self.sizes[keep],
-            kinetic=self.kinetic[keep],
-            chains=None if self.chains is None else self.chains.rows(keep),
+            kinetic=self.kinetic[rows],
+            highest=self.highest[rows],
+            chains=None if self.chains is None else self.chains.each(lambda t: t[..., rows]),
         )
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from camp.cartesian.paths import atomic_moment_paths, hyper_moment_paths
 from camp.cartesian.radial import chebyshev, envelope
 from camp.cartesian.symmetric import contract, contraction_matrix, multiplicities, polyadics
+from camp.models.chunks import in_chunks
 from camp.models.layers import (
     RadialFunctions,
     Readout,
@@ -85,8 +86,29 @@ class AtomicMoments(nn.Module):
             weights = self.get_buffer(f"reversal_{v1}")
             brackets.append(torch.bmm(directions[v1] * weights, feature))
         reversed_brackets = reverse_edges(torch.stack(brackets), neighbours, reverse)
+        return self._sums(cut_directions, radial, reversed_brackets)
+
+    def sums_of_rows(
+        self,
+        neighbour_features: Sequence[Tensor],
+        directions: Sequence[Tensor],
+        cut_directions: Sequence[Tensor],
+        radial: Tensor,
+    ) -> list[Tensor]:
+        """The same for some of the atoms, from the features of their neighbours
+        (n, K, components(v), u); takes more memory for each edge.
+        """
+        brackets = [neighbour_features[0][:, :, 0, :]]
+        for v1, feature in enumerate(neighbour_features[1:], start=1):
+            weights = (-1.0) ** v1 * self.get_buffer(f"reversal_{v1}")
+            brackets.append(((directions[v1] * weights)[..., None] * feature).sum(2))
+        return self._sums(cut_directions, radial, torch.stack(brackets))
+
+    def _sums(
+        self, cut_directions: Sequence[Tensor], radial: Tensor, brackets: Tensor
+    ) -> list[Tensor]:
         return [
-            torch.bmm(direction.transpose(1, 2), (r * reversed_brackets[: len(r)]).sum(0))
+            torch.bmm(direction.transpose(1, 2), (r * brackets[: len(r)]).sum(0))
             for direction, r in zip(cut_directions, radial.split(self.paths_into), strict=True)
         ]
 
@@ -232,16 +254,27 @@ class Camp(nn.Module):
         self.readout = Readout(channels=channels, layers=layers, hidden=readout_hidden)
 
     def forward(
-        self, species: Tensor, vectors: Tensor, neighbours: Tensor, reverse: Tensor, mask: Tensor
+        self,
+        species: Tensor,
+        vectors: Tensor,
+        neighbours: Tensor,
+        reverse: Tensor,
+        mask: Tensor,
+        *,
+        slots_per_chunk: int | None = None,
     ) -> Tensor:
         """Shapes: species (n,) indices, vectors (n, K, 3) Å, neighbours, reverse and mask (n, K);
         returns (n,).
+
+        :param slots_per_chunk: keep the edge arrays of so many neighbour slots at a time, not of
+            all; then parameters have no gradients.
         """
-        lengths = torch.linalg.vector_norm(vectors, dim=-1)
-        directions = polyadics(vectors / lengths[..., None], self.max_rank)
-        cut = (mask * self.cut(lengths))[..., None]
-        cut_directions = [direction * cut for direction in directions]
-        one_hot = nn.functional.one_hot(species, self.species).to(vectors.dtype)
+        one_hot = self.one_hot(species, vectors.dtype)
+        if slots_per_chunk is not None:
+            return self.from_neighbour_sums(
+                one_hot, self._sums_in_chunks(one_hot, vectors, neighbours, mask, slots_per_chunk)
+            )
+        directions, cut_directions, lengths = self._edges(vectors, mask)
         polynomials = self.polynomials(lengths, one_hot[neighbours])
 
         def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
@@ -252,6 +285,32 @@ class Camp(nn.Module):
             )
 
         return self.from_neighbour_sums(one_hot, neighbour_sums)
+
+    def _sums_in_chunks(
+        self, one_hot: Tensor, vectors: Tensor, neighbours: Tensor, mask: Tensor, slots: int
+    ) -> NeighbourSums:
+        def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
+            atomic = self.atomic_moments(layer)
+
+            def of_rows(own: Sequence[Tensor], of_neighbours: Sequence[Tensor]) -> list[Tensor]:
+                row_vectors, row_mask, row_one_hot = own
+                neighbour_one_hot, *neighbour_features = of_neighbours
+                directions, cut_directions, lengths = self._edges(row_vectors, row_mask)
+                polynomials = self.polynomials(lengths, neighbour_one_hot)
+                radial = atomic.radial_functions(polynomials, row_one_hot)
+                return atomic.sums_of_rows(neighbour_features, directions, cut_directions, radial)
+
+            own, shared = (vectors, mask, one_hot), (one_hot, *features)
+            return in_chunks(of_rows, own, shared, neighbours, slots=slots)
+
+        return neighbour_sums
+
+    def _edges(self, vectors: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Polyadics, the same times the cutoff function, and lengths (Å) of edges (n, K)."""
+        lengths = torch.linalg.vector_norm(vectors, dim=-1)
+        directions = polyadics(vectors / lengths[..., None], self.max_rank)
+        cut = (mask * self.cut(lengths))[..., None]
+        return directions, [direction * cut for direction in directions], lengths
 
     def atomic_moments(self, layer: int) -> AtomicMoments:
         """The part of a layer that works on edges."""
@@ -274,6 +333,12 @@ class Camp(nn.Module):
         if self.envelope_on == "basis":
             basis = basis * envelope(x)[..., None]
         return (one_hot_neighbours[..., :, None] * basis[..., None, :]).flatten(2)
+
+    def one_hot(self, species: Tensor, dtype: torch.dtype) -> Tensor:
+        """Species (n,) → (n, species); unlike torch's, without a look at the values, for which a
+        GPU would have to wait.
+        """
+        return torch.eye(self.species, dtype=dtype, device=species.device)[species]
 
     def from_neighbour_sums(self, one_hot: Tensor, neighbour_sums: NeighbourSums) -> Tensor:
         """All that happens on atoms: species (n, species) → energies (n,).

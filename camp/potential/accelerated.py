@@ -9,11 +9,24 @@ from torch import Tensor, nn
 
 from camp.cartesian.symmetric import polyadics
 from camp.errors import InputError
-from camp.models.camp import Camp, CampLayer, HyperMoments, NeighbourSums
-from camp.potential.native.messages import CompiledHyperMoments
-from camp.potential.native.sums import CompiledSums, Edges, compiled_sums
+from camp.graph import AtomicGraph
+from camp.models.camp import Camp, NeighbourSums
+from camp.models.chunks import in_chunks
+from camp.potential.derivatives import Derivatives
+from camp.potential.graphed import (
+    RECORDS,
+    GraphedEvaluation,
+    check,
+    say_why_plain,
+    within_cutoff,
+)
+from camp.potential.native.geometry import evaluate_compiled
+from camp.potential.native.model import CompiledCamp
 from camp.potential.potential import Potential
 from camp.potential.splines import SplineTables
+
+# Neighbour slots that are evaluated at once on a GPU; more of them take up to 5 kB each.
+MOST_GRAPHED_SLOTS = 4_000_000
 
 
 class SplineCamp(nn.Module):
@@ -26,8 +39,7 @@ class SplineCamp(nn.Module):
     def __init__(self, model: Camp):
         super().__init__()
         self.model = copy.deepcopy(model)
-        self.compiled = False
-        self._packed: dict[tuple[int, torch.dtype], Tensor] = {}
+        self.compiled: CompiledCamp | None = None
         exact = copy.deepcopy(model).to("cpu", torch.float64)
         self.splines = SplineTables(lambda lengths: _radial_functions(exact, lengths), model.cutoff)
         self.to(next(model.parameters()))
@@ -37,86 +49,88 @@ class SplineCamp(nn.Module):
 
         :raises InputError: there is no compiler, or it fails.
         """
-        dtype = next(self.parameters()).dtype
-        compiled = {}
-        for number, layer in enumerate(self.model.layers):
-            assert isinstance(layer, CampLayer)
-            assert isinstance(layer.hyper, HyperMoments)
-            self._sums(number, dtype)
-            compiled[layer] = CompiledHyperMoments(
-                layer.hyper,
-                channels=self.model.channels,
-                max_rank=self.model.max_rank,
-                dtype=dtype,
-            )
-        for layer, hyper in compiled.items():
-            layer.hyper = hyper
-        self.compiled = True
+        self.compiled = CompiledCamp(self.model, self.splines, next(self.parameters()).dtype)
 
     def _apply(self, fn, recurse=True):
-        """Tables are packed anew after a change of precision."""
-        self._packed.clear()
+        """What compiled code reads is packed anew after a change of precision."""
+        if self.compiled is not None:
+            self.compiled.forget()
         return super()._apply(fn, recurse)
 
     def forward(
-        self, species: Tensor, vectors: Tensor, neighbours: Tensor, reverse: Tensor, mask: Tensor
+        self,
+        species: Tensor,
+        vectors: Tensor,
+        neighbours: Tensor,
+        reverse: Tensor,
+        mask: Tensor,
+        *,
+        slots_per_chunk: int | None = None,
     ) -> Tensor:
-        if self.compiled and vectors.device.type == "cpu":
-            sums = self._compiled_sums(species, vectors, neighbours, mask)
+        if self.compiled is not None and vectors.device.type == "cpu":
+            # Keeps nothing of an edge, and so needs no chunks.
+            return self.compiled(species, vectors, neighbours, mask)
+        if slots_per_chunk is not None:
+            sums = self._sums_in_chunks(species, vectors, neighbours, mask, slots_per_chunk)
         else:
             sums = self._plain_sums(species, vectors, neighbours, reverse, mask)
-        one_hot = nn.functional.one_hot(species, self.model.species).to(vectors.dtype)
-        return self.model.from_neighbour_sums(one_hot, sums)
-
-    def _compiled_sums(
-        self, species: Tensor, vectors: Tensor, neighbours: Tensor, mask: Tensor
-    ) -> NeighbourSums:
-        edges = Edges(
-            species_count=self.model.species,
-            intervals=self.splines.intervals,
-            cutoff=self.splines.cutoff,
-            species=species,
-            vectors=vectors,
-            neighbours=neighbours,
-            mask=mask,
-        )
-
-        def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
-            sums = self._sums(layer, vectors.dtype)
-            key = (layer, vectors.dtype)
-            if key not in self._packed:
-                self._packed[key] = sums.pack_table(self.splines.table(layer))
-            return sums(edges, self._packed[key], features)
-
-        return neighbour_sums
-
-    def _sums(self, layer: int, dtype: torch.dtype) -> CompiledSums:
-        return compiled_sums(
-            channels=self.model.channels,
-            max_rank=self.model.max_rank,
-            max_feature_rank=self.model.atomic_moments(layer).max_feature_rank,
-            dtype=dtype,
-        )
+        return self.model.from_neighbour_sums(self.model.one_hot(species, vectors.dtype), sums)
 
     def _plain_sums(
         self, species: Tensor, vectors: Tensor, neighbours: Tensor, reverse: Tensor, mask: Tensor
     ) -> NeighbourSums:
-        lengths = torch.linalg.vector_norm(vectors, dim=-1)
-        directions = polyadics(vectors / lengths[..., None], self.model.max_rank)
-        cut = mask.to(vectors.dtype)[..., None]
-        cut_directions = [direction * cut for direction in directions]
-        pairs = species[:, None] * self.model.species + species[neighbours]
-        rows, weights = self.splines.locate(lengths.flatten(), pairs.flatten())
+        directions, cut_directions, *located = self._edges(
+            species, species[neighbours], vectors, mask
+        )
 
         def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
-            atomic = self.model.atomic_moments(layer)
-            values = self.splines(layer, rows, weights)
-            radial = values.view(*lengths.shape, sum(atomic.paths_into), -1).permute(2, 0, 1, 3)
-            return atomic.neighbour_sums(
-                features, directions, cut_directions, radial, neighbours, reverse
+            return self.model.atomic_moments(layer).neighbour_sums(
+                features,
+                directions,
+                cut_directions,
+                self._radial(layer, mask, *located),
+                neighbours,
+                reverse,
             )
 
         return neighbour_sums
+
+    def _sums_in_chunks(
+        self, species: Tensor, vectors: Tensor, neighbours: Tensor, mask: Tensor, slots: int
+    ) -> NeighbourSums:
+        def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
+            atomic = self.model.atomic_moments(layer)
+
+            def of_rows(own: Sequence[Tensor], of_neighbours: Sequence[Tensor]) -> list[Tensor]:
+                row_species, row_vectors, row_mask = own
+                neighbour_species, *neighbour_features = of_neighbours
+                directions, cut_directions, *located = self._edges(
+                    row_species, neighbour_species, row_vectors, row_mask
+                )
+                radial = self._radial(layer, row_mask, *located)
+                return atomic.sums_of_rows(neighbour_features, directions, cut_directions, radial)
+
+            own, shared = (species, vectors, mask), (species, *features)
+            return in_chunks(of_rows, own, shared, neighbours, slots=slots)
+
+        return neighbour_sums
+
+    def _edges(
+        self, species: Tensor, neighbour_species: Tensor, vectors: Tensor, mask: Tensor
+    ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
+        """Polyadics of edges (n, K), those that are not masked, and places in the tables."""
+        lengths = torch.linalg.vector_norm(vectors, dim=-1)
+        directions = polyadics(vectors / lengths[..., None], self.model.max_rank)
+        cut = mask.to(vectors.dtype)[..., None]
+        pairs = species[:, None] * self.model.species + neighbour_species
+        rows, weights = self.splines.locate(lengths.flatten(), pairs.flatten())
+        return directions, [direction * cut for direction in directions], rows, weights
+
+    def _radial(self, layer: int, mask: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+        """(paths, n, K, channels)"""
+        values = self.splines(layer, rows, weights)
+        paths = sum(self.model.atomic_moments(layer).paths_into)
+        return values.view(*mask.shape, paths, -1).permute(2, 0, 1, 3)
 
 
 class AcceleratedPotential(Potential):
@@ -126,8 +140,9 @@ class AcceleratedPotential(Potential):
     which it was made.
 
     :param potential: is copied.
-    :param compiled: use compiled code for the sums over neighbours on the CPU. Without a C++
-        compiler a line on stderr says that plain torch does them.
+    :param compiled: on the CPU, use compiled code for the sums over neighbours; on a GPU, compile
+        the whole evaluation at its first use (a minute), compare it with plain torch, and replay
+        it as a CUDA graph. Where that fails a line on stderr says that plain torch does it.
     :raises InputError: an architecture without acceleration, or see :class:`SplineTables`.
     """
 
@@ -147,13 +162,63 @@ class AcceleratedPotential(Potential):
             )
         self.model = SplineCamp(potential.model)
         self.compiled = compiled and _compile(self.model)
+        self.graphed = compiled
+        self._evaluation: GraphedEvaluation | None = None
         self.to(potential.device, potential.dtype)
         self.requires_grad_(False)
 
+    def _apply(self, fn, recurse=True):
+        """What was traced holds for one device and precision."""
+        self._evaluation = None
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self):
+        """Recorded kernels are not for a copy."""
+        return {**super().__getstate__(), "_evaluation": None}
+
     @property
-    def skips_masked(self) -> bool:
-        """Whether empty slots cost nothing, wherever they are."""
+    def skips_distant(self) -> bool:
+        """Whether neighbour lists with a skin will do: pairs beyond the cutoff are left out."""
+        return self.device.type in RECORDS or self._compiled_here
+
+    @property
+    def _compiled_here(self) -> bool:
         return self.compiled and self.device.type == "cpu"
+
+    def forward(self, graph: AtomicGraph) -> Derivatives:
+        """As for any potential; a graph on another device is brought to this one."""
+        if not self.skips_distant:
+            return super().forward(graph)
+        if self._compiled_here and not torch.is_grad_enabled():
+            graph = graph.to(self.device)
+            species = self.species_index[graph.numbers]
+            return evaluate_compiled(self.atomic_energies, species, graph, self.dtype, self.cutoff)
+        small = graph.mask.numel() <= MOST_GRAPHED_SLOTS
+        if self.graphed and small and self.device.type in RECORDS and not torch.is_grad_enabled():
+            try:
+                if self._evaluation is None:
+                    evaluation = GraphedEvaluation(self, record=RECORDS[self.device.type])
+                    check(evaluation, self)
+                    self._evaluation = evaluation
+                return self._evaluation(graph)
+            except Exception as error:
+                say_why_plain(self.device, error)
+                self.graphed, self._evaluation = False, None
+        return super().forward(within_cutoff(graph.to(self.device), self.cutoff))
+
+
+def accelerated(potential: Potential, *, compiled: bool) -> Potential:
+    """The potential accelerated, or itself, and then a line on stderr says why.
+
+    :param compiled: see :class:`AcceleratedPotential`.
+    """
+    if isinstance(potential, AcceleratedPotential):
+        return potential
+    try:
+        return AcceleratedPotential(potential, compiled=compiled)
+    except InputError as error:
+        print(f"{error}: evaluation without acceleration", file=sys.stderr)
+        return potential
 
 
 def _compile(model: SplineCamp) -> bool:

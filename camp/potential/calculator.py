@@ -1,18 +1,20 @@
 """ASE calculator."""
 
 import copy
-import sys
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from camp.errors import InputError
-from camp.graph.skin import SkinList
-from camp.potential.accelerated import AcceleratedPotential
+from camp.graph.skin import SKIN, SkinList
+from camp.potential.accelerated import AcceleratedPotential, accelerated
 from camp.potential.potential import Potential
+
+# Å; wide, because on the CPU a new list takes longer than leaving out what an old one has too many.
+CPU_SKIN = 1.0
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -55,13 +57,21 @@ class Calculator(AseCalculator):
         self.model = copy.deepcopy(model).to(device=device, dtype=DTYPES[dtype])
         self._neighbours: SkinList | None = None
         if accelerate:
-            try:
-                if not isinstance(self.model, AcceleratedPotential):
-                    self.model = AcceleratedPotential(self.model, compiled=compiled)
-                self._compact = not self.model.skips_masked
-                self._neighbours = SkinList(model.cutoff)
-            except InputError as error:
-                print(f"{error}: evaluation without acceleration", file=sys.stderr)
+            self.model = accelerated(self.model, compiled=compiled)
+        if isinstance(self.model, AcceleratedPotential):
+            on_cpu = self.model.device.type == "cpu"
+            self._neighbours = SkinList(model.cutoff, skin=CPU_SKIN if on_cpu else SKIN)
+
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
+        """What has changed of all that the results depend on; quicker than ASE's comparison."""
+        if self.atoms is None:
+            return list(all_changes)
+        changing = ("positions", "numbers", "cell", "pbc")
+        return [
+            name
+            for name in changing
+            if not np.array_equal(getattr(atoms, name), getattr(self.atoms, name))
+        ]
 
     def calculate(
         self,
@@ -75,18 +85,21 @@ class Calculator(AseCalculator):
         """
         super().calculate(atoms, properties or ["energy"], system_changes)
         if self._neighbours is None:
-            graph = self.model.graph(self.atoms)
+            graph = self.model.graph(self.atoms).to(self.model.device)
         else:
             self.model.check(self.atoms)
-            graph = self._neighbours.graph(self.atoms, compact=self._compact)
+            if self.model.skips_distant:
+                graph = self._neighbours.candidates(self.atoms)
+            else:
+                graph = self._neighbours.graph(self.atoms).to(self.model.device)
         with torch.no_grad():
-            result = self.model(graph.to(self.model.device))
+            result = self.model(graph)
         self.results = {
             "energy": float(result.energies[0]),
             "free_energy": float(result.energies[0]),
             "energies": result.atomic_energies.cpu().numpy(),
             "forces": result.forces.cpu().double().numpy(),
         }
-        if self.atoms.cell.rank == 3:
-            stress = result.virials[0].cpu().double().numpy() / self.atoms.get_volume()
+        if volume := self.atoms.cell.volume:
+            stress = result.virials[0].cpu().double().numpy() / volume
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

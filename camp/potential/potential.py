@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from camp.potential.derivatives import Derivatives, evaluate_graph
 
 # Neighbour slots evaluated in one go; bounds the memory of `Potential.evaluate`.
 SLOTS_PER_BATCH = 20_000
+# A single structure with more of them is evaluated in chunks of so many.
+SLOTS_PER_CHUNK = 50_000
 
 
 @dataclass(frozen=True)
@@ -86,19 +89,20 @@ class Potential(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.energy_scale.device
 
-    def atomic_energies(
-        self, species: Tensor, vectors: Tensor, neighbours: Tensor, reverse: Tensor, mask: Tensor
-    ) -> Tensor:
+    def atomic_energies(self, species: Tensor, *edges: Tensor, **options: Any) -> Tensor:
         """Energies of atoms (n,) in eV, float64; arguments as for :class:`camp.models.Camp`."""
-        energies = self.model(species, vectors, neighbours, reverse, mask).double()
+        energies = self.model(species, *edges, **options).double()
         return energies * self.energy_scale + self.energy_shift[species]
 
     def forward(self, graph: AtomicGraph) -> Derivatives:
         """Energies, forces and virials of a batch whose species the model knows."""
         species = self.species_index[graph.numbers]
-        return evaluate_graph(self.atomic_energies, species, graph, self.dtype)
+        in_chunks = graph.mask.numel() > SLOTS_PER_CHUNK and not torch.is_grad_enabled()
+        options: dict[str, Any] = {"slots_per_chunk": SLOTS_PER_CHUNK} if in_chunks else {}
+        energies = partial(self.atomic_energies, **options)
+        return evaluate_graph(energies, species, graph, self.dtype)
 
     def graph(self, atoms: Atoms) -> AtomicGraph:
         """The graph of a structure for this potential.

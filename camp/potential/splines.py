@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from camp.errors import InputError
 
@@ -101,9 +102,11 @@ class SplineTables(nn.Module):
 
     def forward(self, number: int, rows: Tensor, weights: Tensor) -> Tensor:
         """Values (e, width) from one table, at what :meth:`locate` found."""
-        return nn.functional.embedding_bag(
-            rows, self.table(number).flatten(0, 1), per_sample_weights=weights, mode="sum"
-        )
+        table = self.table(number).flatten(0, 1)
+        if get_proxy_mode() is not None:
+            # Traced for a compiler, which can fuse this with what follows.
+            return (table[rows] * weights[..., None]).sum(1)
+        return nn.functional.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
 
 
 def _with_slopes(functions: Functions, r: Tensor) -> tuple[list[Tensor], list[Tensor]]:

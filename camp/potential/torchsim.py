@@ -5,6 +5,7 @@ TorchSim (https://github.com/TorchSim/torch-sim) is optional:
 """
 
 import copy
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +16,11 @@ from ase.data import chemical_symbols
 from torch import Tensor
 
 from camp.errors import InputError
-from camp.graph import neighbour_list
+from camp.graph import AtomicGraph, neighbour_list
 from camp.graph.from_pairs import graph_from_pairs, half_of_pairs
-from camp.graph.neighbours import COINCIDENCE_DISTANCE
+from camp.graph.neighbours import COINCIDENCE_DISTANCE, CoincidingAtomsError
+from camp.graph.skin import SKIN
+from camp.potential.accelerated import AcceleratedPotential, accelerated
 from camp.potential.calculator import DTYPES
 from camp.potential.derivatives import Derivatives
 from camp.potential.potential import Potential
@@ -56,10 +59,15 @@ class TorchSimModel(ModelInterface):
     Energies are summed in float64 and, like forces and stresses, returned in the dtype of the
     state's positions. Positions may lie outside the cell. Systems without a cell have stress NaN.
 
-    :param model: a potential, as from :func:`camp.load`, or an accelerated one with the same
-        ``forward``, ``species`` and ``cutoff``.
+    Accelerated, a neighbour list with a skin is kept on the device, until an atom has moved by
+    half the skin or anything but positions changes. On a GPU a call with a list that still serves
+    makes the host wait once, for the one number that says so.
+
+    :param model: a potential, as from :func:`camp.load`, or an accelerated one.
     :param device: "cpu", "cuda", … or a torch device.
     :param dtype: precision of the network, "float32", "float64" or the torch dtype.
+    :param accelerate: as for :class:`camp.Calculator`.
+    :param compiled: see :class:`camp.potential.accelerated.AcceleratedPotential`.
     :raises ValueError: another dtype.
     """
 
@@ -68,6 +76,8 @@ class TorchSimModel(ModelInterface):
         model: Potential,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "float32",
+        accelerate: bool = True,
+        compiled: bool = True,
     ):
         super().__init__()
         precision = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
@@ -79,6 +89,9 @@ class TorchSimModel(ModelInterface):
         self._compute_forces = True
         # A copy: the caller's potential keeps its device and precision.
         self.potential = copy.deepcopy(model).to(device=self._device, dtype=precision)
+        if accelerate:
+            self.potential = accelerated(self.potential, compiled=compiled)
+        self._kept: _KeptList | None = None
         self.species = tuple(self.potential.species)
         self.cutoff = float(self.potential.cutoff)
         known = torch.tensor(self.species, device=self._device)
@@ -122,15 +135,51 @@ class TorchSimModel(ModelInterface):
             positions that are not numbers, or periodic directions without a volume.
         """
         positions, cells = positions.detach().double(), cells.detach().double()
-        system = system.long()
+        graph = self._graph(positions, numbers.long(), system.long(), cells, pbc)
+        try:
+            with torch.no_grad():
+                return self.potential(graph)
+        except CoincidingAtomsError as error:
+            raise _coincidence(system, error.first, error.second) from None
+
+    def _graph(
+        self, positions: Tensor, numbers: Tensor, system: Tensor, cells: Tensor, pbc: np.ndarray
+    ) -> AtomicGraph:
+        skips_distant = (
+            isinstance(self.potential, AcceleratedPotential) and self.potential.skips_distant
+        )
+        if not skips_distant:
+            # Pairs beyond the cutoff would cost more than a new list.
+            return self._new_list(positions, numbers, system, cells, pbc, self.cutoff)
+        if self._kept is None or not self._kept.serves(positions, numbers, system, cells, pbc):
+            # Copies, because the caller may change the tensors in place.
+            wide = self._new_list(
+                positions.clone(),
+                numbers.clone(),
+                system.clone(),
+                cells.clone(),
+                pbc,
+                self.cutoff + SKIN,
+            )
+            self._kept = _KeptList.of(wide, pbc)
+        return replace(self._kept.graph, positions=positions)
+
+    def _new_list(
+        self,
+        positions: Tensor,
+        numbers: Tensor,
+        system: Tensor,
+        cells: Tensor,
+        pbc: np.ndarray,
+        reach: float,
+    ) -> AtomicGraph:
+        """The graph with all pairs nearer than ``reach`` (Å); refuses bad systems."""
         self._check(positions, numbers, system)
         if positions.is_cuda and (pbc == pbc[:, :1]).all():
-            pairs = pairs_on_device(positions, system, cells, pbc, self.cutoff)
+            pairs = pairs_on_device(positions, system, cells, pbc, reach)
         else:
-            pairs = pairs_on_host(positions, system, cells, pbc, self.cutoff)
-        graph = graph_from_pairs(positions, numbers.long(), system, cells, pairs)
-        with torch.no_grad():
-            return self.potential(graph)
+            pairs = pairs_on_host(positions, system, cells, pbc, reach)
+        return graph_from_pairs(positions, numbers, system, cells, pairs)
 
     def _check(self, positions: Tensor, numbers: Tensor, system: Tensor) -> None:
         known = torch.isin(numbers, self._known)
@@ -147,6 +196,44 @@ class TorchSimModel(ModelInterface):
             unknown = chemical_symbols[int(numbers[atom])]
             reason = f"the model does not know {unknown}; it was made for {names}"
         raise SystemInputError(number, reason)
+
+
+@dataclass(frozen=True)
+class _KeptList:
+    """The graph of a batch with all pairs within the cutoff and the skin."""
+
+    graph: AtomicGraph
+    pbc: np.ndarray  # (s, 3) bool
+    # False with atoms so near to each other that they could meet before half the skin is used up.
+    lasting: bool
+
+    @classmethod
+    def of(cls, graph: AtomicGraph, pbc: np.ndarray) -> "_KeptList":
+        lengths = torch.linalg.vector_norm(graph.edge_vectors(), dim=-1)
+        return cls(graph, pbc.copy(), bool(lengths.min() > SKIN + COINCIDENCE_DISTANCE))
+
+    def serves(
+        self, positions: Tensor, numbers: Tensor, system: Tensor, cells: Tensor, pbc: np.ndarray
+    ) -> bool:
+        """Whether no pair within the cutoff can be missing; arguments as for
+        :meth:`TorchSimModel.evaluate`.
+        """
+        old = self.graph
+        if not (
+            self.lasting
+            and positions.shape == old.positions.shape
+            and cells.shape == old.cells.shape
+            and (pbc == self.pbc).all()
+        ):
+            return False
+        # Not true either where a position is not a number.
+        near = (positions - old.positions).square().sum(1).max() < (SKIN / 2) ** 2
+        same = [
+            (numbers == old.numbers).all(),
+            (system == old.system).all(),
+            (cells == old.cells).all(),
+        ]
+        return bool(torch.stack([near, *same]).all())
 
 
 def pairs_on_host(
@@ -215,8 +302,11 @@ def _refuse_coincidence(positions: Tensor, system: Tensor, cells: Tensor, pairs:
     near = (positions[j] - positions[i] + offset).norm(dim=1) < COINCIDENCE_DISTANCE
     if bool(near.any()):
         pair = int(near.nonzero()[0, 0])
-        number = int(system[i[pair]])
-        first = int((system < number).sum())
-        raise SystemInputError(
-            number, f"atoms {int(i[pair]) - first} and {int(j[pair]) - first} coincide"
-        )
+        raise _coincidence(system, int(i[pair]), int(j[pair]))
+
+
+def _coincidence(system: Tensor, i: int, j: int) -> SystemInputError:
+    """What to say of two coinciding atoms of a batch: their indices within their system."""
+    number = int(system[i])
+    first = int((system < number).sum())
+    return SystemInputError(number, f"atoms {i - first} and {j - first} coincide")

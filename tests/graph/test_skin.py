@@ -75,6 +75,39 @@ def test_is_rebuilt_when_anything_but_positions_changes():
         np.testing.assert_array_equal(graph.numbers, atoms.numbers)
 
 
+@pytest.mark.parametrize("name", ["crystal", "images", "slab"])
+def test_equals_a_fresh_list_while_the_cell_changes(name):
+    """Sheared and stretched, with the atoms or without them, and moved besides."""
+    rng = np.random.default_rng(2)
+    atoms = structures()[name]
+    neighbours = SkinList(CUTOFF, skin=0.6)
+    for step in range(60):
+        strain = np.eye(3) + rng.normal(scale=2e-3, size=(3, 3))
+        atoms.set_cell(atoms.cell.array @ strain, scale_atoms=step % 4 > 0)
+        # A drift of all atoms together is not a reason for a new list.
+        atoms.positions += rng.normal([0.3, -0.2, 0.1], 0.01, size=(len(atoms), 3))
+        for compact in (True, False):
+            graph = neighbours.graph(atoms, compact=compact)
+            np.testing.assert_allclose(edges(graph), edges(build_graph(atoms, CUTOFF)), atol=1e-9)
+            np.testing.assert_array_equal(
+                reversed_vectors(graph)[graph.mask], -graph.edge_vectors()[graph.mask]
+            )
+            np.testing.assert_array_equal(graph.cells[0], atoms.cell.array)
+    assert neighbours.builds < 30
+
+
+def test_pairs_beyond_the_skin_come_into_reach_when_the_cell_shrinks():
+    """The limit of the criterion: strain alone brings a pair from outside to the cutoff."""
+    atoms = Atoms("H2", [[0, 0, 0], [CUTOFF + 0.61, 0, 0]], cell=[30, 30, 30], pbc=True)
+    neighbours = SkinList(CUTOFF, skin=0.6)
+    assert neighbours.graph(atoms).number_of_edges == 0
+    for stretch in np.linspace(1.0, 0.8, 50):
+        smaller = atoms.copy()
+        smaller.set_cell(stretch * atoms.cell, scale_atoms=True)
+        within = stretch * (CUTOFF + 0.61) < CUTOFF
+        assert neighbours.graph(smaller).number_of_edges == (2 if within else 0)
+
+
 def test_atoms_that_come_to_coincide_are_refused():
     """Within the skin, where no list is built that would notice, and far away."""
     for step in (0.05, 5.0):

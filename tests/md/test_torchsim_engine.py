@@ -1,6 +1,8 @@
 """The batched engine against the ASE engine, conservation laws, continuation, independence."""
 
 import copy
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +13,14 @@ import camp
 from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
 from camp.md.states import State, temperature_of
+from camp.potential.graphed import FusedFunction
 from tests.models.test_camp import make_potential
 from tests.physics import random_structure
 
 pytest.importorskip("torch_sim")
 torchsim = pytest.importorskip("camp.potential.torchsim")
-TorchSimEngine = pytest.importorskip("camp.md.torchsim_engine").TorchSimEngine
+engine_module = pytest.importorskip("camp.md.torchsim_engine")
+TorchSimEngine = engine_module.TorchSimEngine
 
 SETTINGS = {"temperature": 300.0, "timestep": 0.5, "thermostat_time": 20.0}
 
@@ -125,6 +129,24 @@ def test_continues_from_a_state(model, states, ensemble):
     resumed.advance(20)
     for one, other in zip(resumed.samples(), engine.samples(), strict=True):
         assert_same(one, other)
+
+
+def test_chains_are_the_same_in_numpy_and_torch(states, capsys):
+    """On a GPU they are compiled from torch's operations."""
+    chains = engine_module.NoseHooverChains.of(states, 300.0, 2.0, 0.05, torch.device("cpu"))
+    in_torch = replace(
+        chains,
+        half_step_of=FusedFunction(partial(engine_module._half_step, 0.05, torch), backend="eager"),
+    )
+    kinetic = torch.tensor([0.1, 0.3, 0.0], dtype=torch.float64)
+    for _ in range(5):
+        chains, scale = chains.half_step(kinetic)
+        in_torch, other = in_torch.half_step(kinetic)
+        torch.testing.assert_close(other, scale, rtol=1e-12, atol=0)
+        torch.testing.assert_close(in_torch.p_eta, chains.p_eta, rtol=1e-12, atol=0)
+        torch.testing.assert_close(in_torch.energies(), chains.energies(), rtol=1e-12, atol=0)
+        kinetic = kinetic * scale**2
+    assert capsys.readouterr().err == ""
 
 
 def test_ase_engine_continues_it(potential, model, states):

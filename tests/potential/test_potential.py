@@ -32,6 +32,50 @@ def test_atomic_energies_sum_up(potential):
     assert result.atomic_energies[0].sum() == pytest.approx(result.energies[0])
 
 
+@pytest.mark.parametrize("convention", ["radial", "basis"])
+def test_large_structures_in_chunks_give_the_same(monkeypatch, convention):
+    """Whatever the chunks, and with a last atom that has no neighbours."""
+    potential = make_potential(envelope_on=convention, layers=3)
+    structures = [random_structure(potential), random_structure(potential, periodic=False)]
+    structures.append(structures[1] + Atoms("H", [[50.0, 0.0, 0.0]]))
+    expected = potential.evaluate(structures)
+    for slots in (1, 50):
+        monkeypatch.setattr("camp.potential.potential.SLOTS_PER_CHUNK", slots)
+        found = potential.evaluate(structures)
+        np.testing.assert_allclose(found.energies, expected.energies, rtol=1e-12)
+        np.testing.assert_allclose(found.stresses, expected.stresses, atol=1e-12)
+        for ours, theirs in zip(found.forces, expected.forces, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_chunks_keep_the_gradients_of_training(monkeypatch, potential):
+    """Where parameters want gradients nothing is evaluated in chunks, which have none."""
+    monkeypatch.setattr("camp.potential.potential.SLOTS_PER_CHUNK", 1)
+    result = potential(potential.graph(random_structure(potential)))
+    trained = [p for p in potential.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(result.forces.square().sum(), trained, allow_unused=True)
+    assert all(gradient is not None for gradient in gradients[: len(trained) // 2])
+
+
+def test_no_array_of_all_edges_is_kept(monkeypatch):
+    """The largest tensor that waits for the reverse pass is one of a chunk, or of atoms."""
+    potential = make_potential(channels=16, radial_hidden=[16, 16])
+    structure = random_structure(potential, atoms=40, cell=9.0)
+    largest = []
+    for slots in (10**9, 100):
+        monkeypatch.setattr("camp.potential.potential.SLOTS_PER_CHUNK", slots)
+        sizes = [0]
+
+        def note(tensor, sizes=sizes):
+            sizes.append(tensor.nbytes)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            potential.evaluate(structure)
+        largest.append(max(sizes))
+    assert largest[1] < 0.2 * largest[0]
+
+
 def test_nothing_to_evaluate(potential):
     result = potential.evaluate([])
     assert result.energies.shape == (0,)
@@ -78,6 +122,28 @@ def test_calculator_leaves_the_potential_alone(potential):
 def test_calculator_refuses_other_precisions(potential):
     with pytest.raises(ValueError, match="float16"):
         camp.Calculator(potential, dtype="float16")
+
+
+def test_calculator_notices_what_changes(potential):
+    """Positions, species, cell and periodicity; nothing is computed again without a change."""
+    atoms = random_structure(potential)
+    atoms.calc = camp.Calculator(potential, dtype="float64")
+    changes = [
+        lambda: atoms.positions.__iadd__(np.linspace(0, 0.1, 3 * len(atoms)).reshape(-1, 3)),
+        lambda: atoms.numbers.__setitem__(0, 8),
+        lambda: atoms.set_cell(1.01 * atoms.cell, scale_atoms=True),
+        lambda: atoms.set_pbc([True, True, False]),
+        lambda: atoms.__delitem__(2),
+    ]
+    for change in changes:
+        forces = atoms.get_forces()
+        assert atoms.calc.check_state(atoms) == []
+        change()
+        expected = potential.evaluate(atoms)
+        assert atoms.get_potential_energy() == pytest.approx(expected.energies[0], rel=1e-7)
+        assert forces.shape != expected.forces[0].shape or not np.allclose(
+            forces, expected.forces[0]
+        )
 
 
 def test_dynamics_conserve_energy(potential):

@@ -12,11 +12,16 @@ from ase.build import make_supercell
 from camp.errors import InputError
 from camp.graph import build_graph
 from camp.graph.from_pairs import graph_from_pairs
+from camp.potential import graphed
+from camp.potential.native import library
 from tests.models.test_camp import make_potential
 from tests.physics import random_structure
 
 torch_sim = pytest.importorskip("torch_sim")
 torchsim = pytest.importorskip("camp.potential.torchsim")
+
+
+WAYS = [{"compiled": library.compiler() is not None}, {"compiled": False}]
 
 
 def small_potential(**changes):
@@ -62,10 +67,96 @@ def test_torchsim_accepts_the_model():
 def test_same_as_the_potential(potential, make):
     structures = make(potential)
     expected = potential.evaluate(structures)
-    result = torchsim.TorchSimModel(potential, dtype="float64")(state_of(structures))
-    np.testing.assert_allclose(result["energy"], expected.energies, rtol=1e-10)
-    np.testing.assert_allclose(result["forces"], np.concatenate(expected.forces), atol=1e-10)
-    np.testing.assert_allclose(result["stress"], expected.stresses, atol=1e-10)
+    for options, tolerance in (({"accelerate": False}, 1e-10), *((w, 1e-7) for w in WAYS)):
+        model = torchsim.TorchSimModel(potential, dtype="float64", **options)
+        result = model(state_of(structures))
+        np.testing.assert_allclose(result["energy"], expected.energies, rtol=tolerance)
+        forces = np.concatenate(expected.forces)
+        np.testing.assert_allclose(result["forces"], forces, atol=tolerance)
+        np.testing.assert_allclose(result["stress"], expected.stresses, atol=tolerance)
+
+
+def assert_same(model, potential, structures):
+    bare = [Atoms(atoms.numbers, atoms.positions, cell=atoms.cell) for atoms in structures]
+    state = state_of(bare)  # which knows one periodicity only
+    pbc = np.array([atoms.pbc for atoms in structures])
+    cells = state.cell.mT
+    result = model.evaluate(state.positions, state.atomic_numbers, state.system_idx, cells, pbc)
+    expected = potential.evaluate(structures)
+    np.testing.assert_allclose(result.energies, expected.energies, rtol=1e-9)
+    np.testing.assert_allclose(result.forces, np.concatenate(expected.forces), atol=1e-7)
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_list_is_kept_along_a_walk(options, monkeypatch):
+    """Fresh evaluations at every step, whatever changes; radial functions do not end smoothly."""
+    potential = small_potential(envelope_on="basis")
+    model = torchsim.TorchSimModel(potential, dtype="float64", **options)
+    made = []
+    new_list = model._new_list
+    monkeypatch.setattr(model, "_new_list", lambda *given: made.append(1) or new_list(*given))
+    structures = periodic_structures(potential)
+    rng = np.random.default_rng(0)
+    steps = 20
+    for _ in range(steps):
+        for atoms in structures:
+            atoms.positions += rng.normal(scale=0.02, size=atoms.positions.shape)
+        assert_same(model, potential, structures)
+    if model.potential.skips_distant:
+        assert 1 < len(made) < steps / 2
+    changed = structures[0].copy()
+    changed.numbers[:2] = changed.numbers[1::-1]
+    assert_same(model, potential, [changed, *structures[1:]])
+    changed.set_cell(1.01 * changed.cell.array)
+    assert_same(model, potential, [changed, *structures[1:]])
+    changed.pbc = (1, 1, 0)
+    assert_same(model, potential, [changed, *structures[1:]])
+    # Replicas that leave, and as many atoms in other systems.
+    assert_same(model, potential, structures[1:3])
+    assert_same(model, potential, structures[2:0:-1])
+
+
+def test_list_with_a_skin_on_a_device(potential, monkeypatch):
+    """As on a GPU: pairs beyond the cutoff are left to the potential."""
+    monkeypatch.setitem(graphed.RECORDS, "cpu", None)
+    model = torchsim.TorchSimModel(potential, dtype="float64", compiled=False)
+    structures = periodic_structures(potential)
+    for _ in range(3):
+        assert_same(model, potential, structures)
+        structures[0].positions += 0.1
+
+
+def test_state_changed_in_place(potential):
+    model = torchsim.TorchSimModel(potential, dtype="float64")
+    structures = periodic_structures(potential)
+    state = state_of(structures)
+    before = model(state)["energy"]
+    state.positions[0] += 0.5
+    after = model(state)["energy"]
+    structures[0].positions[0] += 0.5
+    np.testing.assert_allclose(after, potential.evaluate(structures).energies, rtol=1e-9)
+    assert abs(after - before)[0] > 1e-6
+
+
+def test_atoms_that_meet_are_found_with_a_kept_list(potential):
+    """Also if they were near from the start, and move less than the skin allows."""
+    model = torchsim.TorchSimModel(potential, dtype="float64")
+    for apart in (0.2, 1.0):
+        pair = Atoms("HO", [[0, 0, 0], [apart, 0, 0]])
+        assert_same(model, potential, [Atoms("C"), pair])
+        pair.positions[1] = 0.0
+        with pytest.raises(InputError, match="system 1: atoms 0 and 1 coincide"):
+            assert_same(model, potential, [Atoms("C"), pair])
+        pair.positions[1] = np.nan
+        with pytest.raises(InputError, match="system 1: the position of atom 1 is not a number"):
+            assert_same(model, potential, [Atoms("C"), pair])
+
+
+def test_what_cannot_be_accelerated_is_evaluated_plainly(potential, monkeypatch, capsys):
+    monkeypatch.setattr("camp.potential.splines.MOST_BYTES", 1000)
+    model = torchsim.TorchSimModel(potential, dtype="float64")
+    assert "not fit into memory: evaluation without acceleration\n" in capsys.readouterr().err
+    assert_same(model, potential, periodic_structures(potential))
 
 
 def test_mixed_periodicity(potential):
@@ -74,7 +165,7 @@ def test_mixed_periodicity(potential):
     for atoms, pbc in zip(structures, [(1, 1, 0), (0, 0, 1), (0, 0, 0)], strict=True):
         atoms.pbc = pbc
     state = state_of(structures)
-    result = torchsim.TorchSimModel(potential, dtype="float64").evaluate(
+    result = torchsim.TorchSimModel(potential, dtype="float64", accelerate=False).evaluate(
         state.positions,
         state.atomic_numbers,
         state.system_idx,

@@ -1,1 +1,1 @@
-"""Parts of CAMP as compiled code for the CPU: sums over neighbours, messages."""
+"""CAMP as compiled code for the CPU: sums over neighbours, what happens on atoms, forces."""

@@ -57,6 +57,13 @@ constexpr std::array<Component, moment_components> all_components() {
 
 constexpr auto component = all_components();
 
+// Compile-time loop: every index is a constant in the function that is called.
+template <int count, typename Function>
+inline __attribute__((always_inline)) void repeat(Function function) {
+#pragma GCC unroll 64
+    for (int k = 0; k < count; ++k) function(k);
+}
+
 // (atoms, components, channels) → blocked.
 void pack(int64_t atoms, int64_t components, const Real *values, Real *packed) {
     for (int64_t i = 0; i < atoms; ++i)

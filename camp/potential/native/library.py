@@ -69,8 +69,11 @@ def in_threads(atoms: int, threads: int, part: Callable[[int, int, int], None]) 
         part(0, 0, atoms)
         return
     bounds = pairwise(atoms * k // threads for k in range(threads + 1))
-    numbered = [(number, *ends) for number, ends in enumerate(bounds)]
-    list(_pool(threads).map(lambda arguments: part(*arguments), numbered))
+    own, *others = ((number, *ends) for number, ends in enumerate(bounds))
+    futures = [_pool(threads - 1).submit(part, *arguments) for arguments in others]
+    part(*own)
+    for future in futures:
+        future.result()
 
 
 class Blocks:

@@ -30,13 +30,6 @@ constexpr int first_path(int v) { return v == 0 ? 0 : first_path(v - 1) + source
 
 constexpr int paths = first_path(max_rank + 1);
 
-// Compile-time loop: every index is a constant in the function that is called.
-template <int count, typename Function>
-inline __attribute__((always_inline)) void repeat(Function function) {
-#pragma GCC unroll 64
-    for (int k = 0; k < count; ++k) function(k);
-}
-
 Real total(const Vector &vector) {
     Real sum = 0;
     for (int lane = 0; lane < lanes; ++lane) sum += vector[lane];
@@ -134,14 +127,6 @@ void for_each_edge(const Edges &edges, int64_t first, int64_t last, Function fun
 
 extern "C" {
 
-void camp_pack(int64_t atoms, int64_t components, const Real *values, Real *packed) {
-    pack(atoms, components, values, packed);
-}
-
-void camp_unpack(int64_t atoms, int64_t components, const Real *packed, Real *values) {
-    unpack(atoms, components, packed, values);
-}
-
 // For the atoms first, …, last − 1: the slots that count, tile by tile, in the order of the rows of
 // the table; −1 ends a tile. The other functions need it for the same range of atoms.
 void camp_order(const Edges *edges, int64_t first, int64_t last) {
@@ -189,13 +174,11 @@ void camp_sums(const Edges *edges, int64_t first, int64_t last, Vector *moments)
 }
 
 // From the derivative with respect to the moments of atoms first, …, last − 1, blocked like them:
-// that with respect to their edge vectors (atoms, width, 3) and, unless the pointer is null, what
-// they add to that with respect to the features, blocked like them.
+// what they add to that with respect to their edge vectors (atoms, width, 3) and, unless the
+// pointer is null, to that with respect to the features, blocked like them.
 void camp_sums_backward(const Edges *edges, int64_t first, int64_t last,
                         const Vector *moment_gradients, Real *vector_gradients,
                         Vector *feature_gradients) {
-    for (int64_t k = 3 * first * edges->width; k < 3 * last * edges->width; ++k)
-        vector_gradients[k] = 0;
     for_each_edge(*edges, first, last, [&](const Edge &edge) {
         const Vector *moment = moment_gradients + edge.centre * blocks * moment_components;
         const int64_t offset = edge.neighbour * blocks * feature_components;
@@ -251,7 +234,7 @@ void camp_sums_backward(const Edges *edges, int64_t first, int64_t last,
                            unit_gradient[2] * edge.unit[2];
         const Real of_length = total(of_t) * edge.per_length;
         for (int axis = 0; axis < 3; ++axis)
-            vector_gradients[3 * edge.slot + axis] =
+            vector_gradients[3 * edge.slot + axis] +=
                 of_length * edge.unit[axis] +
                 (unit_gradient[axis] - along * edge.unit[axis]) / edge.length;
     });

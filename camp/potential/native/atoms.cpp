@@ -1,0 +1,244 @@
+// What a layer of CAMP does on atoms, between one sum over neighbours and the next:
+//
+//   M_v  = A_v sum_v                                        channels mixed (Eq. 6)
+//   m_v  = sum over paths W_path M_{v1} . (M_{v2} . (… M_{vn}))        hyper moments (Eqs. 7, 8)
+//   h'_v = U_v m_v + R_v h_v                                update (Eq. 9), mixed (Eq. 1)
+//
+// every dot a contraction of all indices of its left side. A *program* lists the products: each
+// contracts a moment with what was computed before. Arrays with channels are blocked.
+
+#include <vector>
+
+#include "channels.hpp"
+
+namespace {
+
+// Component with the exponents of two others added; moment_components where there is none.
+constexpr std::array<std::array<int, moment_components>, moment_components> all_sums() {
+    std::array<std::array<int, moment_components>, moment_components> result{};
+    for (int a = 0; a < moment_components; ++a)
+        for (int b = 0; b < moment_components; ++b) {
+            result[a][b] = moment_components;
+            for (int c = 0; c < moment_components; ++c) {
+                bool equal = true;
+                for (int axis = 0; axis < 3; ++axis)
+                    equal = equal && component[a].exponents[axis] + component[b].exponents[axis] ==
+                                         component[c].exponents[axis];
+                if (equal) result[a][b] = c;
+            }
+        }
+    return result;
+}
+
+constexpr auto component_sum = all_sums();
+
+}  // namespace
+
+// The tensor at `place` among the tensors of an atom is the moment of rank `low` contracted with
+// the tensor of rank low + rank at `other`. The moments themselves come first.
+struct Product {
+    int64_t low, rank, other, place;
+};
+
+// weight · the tensor of this rank at `place` is part of the message.
+struct Term {
+    int64_t rank, place;
+};
+
+// Channel mixing of ranks 0, …, ranks − 1: out[u'] = sum_u in[u] W[u, u'], blocked as
+// (ranks, blocks, channels u), and the same transposed.
+struct Mixing {
+    int64_t ranks;
+    const Vector *matrices, *transposed;
+};
+
+struct Layer {
+    int64_t products, terms, size, message_components, feature_components;
+    const Product *product;
+    const Term *term;
+    const Vector *weights;  // of the terms, blocked: (1, blocks, terms)
+    Mixing moments;         // A
+    Mixing update, keep;    // U and R: what the next layer sums over neighbours; none in the last
+    Mixing scalar_update, scalar_keep;  // the same for the scalars that the readout gets
+};
+
+namespace {
+
+// Atoms that share a matrix while it is in the cache.
+constexpr int64_t tile_atoms = 8;
+
+// As many components at once as the registers hold.
+constexpr int mixed_at_once = blocks < 4 ? 5 : blocks < 8 ? 3 : 1;
+
+// out += in · W for `count` components, `in` and `out` pointing to them in the first block.
+template <int count>
+void mix_components(const Vector *matrix, const Vector *in, int64_t in_components, Vector *out,
+                    int64_t out_components) {
+    Vector sum[count][blocks]{};
+    for (int u = 0; u < channels; ++u) {
+        const Real *value =
+            reinterpret_cast<const Real *>(in + u / lanes * in_components) + u % lanes;
+        repeat<blocks>([&](int block) {
+            const Vector weight = matrix[block * channels + u];
+            repeat<count>([&](int c) { sum[c][block] += weight * value[c * lanes]; });
+        });
+    }
+    for (int block = 0; block < blocks; ++block)
+        for (int c = 0; c < count; ++c) out[block * out_components + c] += sum[c][block];
+}
+
+// The same for all components of all ranks, and for the atoms of a tile.
+void mix(int64_t ranks, const Vector *matrices, int64_t atoms, const Vector *in,
+         int64_t in_components, Vector *out, int64_t out_components) {
+    for (int64_t rank = 0; rank < ranks; ++rank)
+        for (int64_t i = 0; i < atoms; ++i) {
+            const Vector *matrix = matrices + rank * blocks * channels;
+            const Vector *from = in + i * blocks * in_components;
+            Vector *to = out + i * blocks * out_components;
+            int c = begin(rank);
+            for (; c + mixed_at_once <= begin(rank + 1); c += mixed_at_once)
+                mix_components<mixed_at_once>(matrix, from + c, in_components, to + c,
+                                              out_components);
+            for (; c < begin(rank + 1); ++c)
+                mix_components<1>(matrix, from + c, in_components, to + c, out_components);
+        }
+}
+
+// All tensors of one block of channels of an atom.
+void evaluate(const Layer &layer, const Vector *moments, Vector *tensors) {
+    std::copy(moments, moments + moment_components, tensors);
+    for (int64_t k = 0; k < layer.products; ++k) {
+        const auto [low, rank, other, place] = layer.product[k];
+        const Vector *high = tensors + other - begin(low + rank);
+        for (int c = begin(rank); c < begin(rank + 1); ++c) {
+            Vector sum{};
+            for (int a = begin(low); a < begin(low + 1); ++a)
+                sum += tensors[a] * high[component_sum[a][c]] * component[a].multiplicity;
+            tensors[place + c - begin(rank)] = sum;
+        }
+    }
+}
+
+void add_messages(const Layer &layer, int block, const Vector *tensors, Vector *messages) {
+    for (int64_t k = 0; k < layer.terms; ++k) {
+        const auto [rank, place] = layer.term[k];
+        const Vector weight = layer.weights[block * layer.terms + k];
+        for (int c = begin(rank); c < begin(rank + 1); ++c)
+            messages[c] += weight * tensors[place + c - begin(rank)];
+    }
+}
+
+// From the derivative with respect to messages that with respect to moments, of one block.
+void differentiate(const Layer &layer, int block, const Vector *tensors,
+                   const Vector *of_messages, Vector *of_tensors) {
+    std::fill(of_tensors, of_tensors + layer.size, Vector{});
+    for (int64_t k = 0; k < layer.terms; ++k) {
+        const auto [rank, place] = layer.term[k];
+        const Vector weight = layer.weights[block * layer.terms + k];
+        for (int c = begin(rank); c < begin(rank + 1); ++c)
+            of_tensors[place + c - begin(rank)] += weight * of_messages[c];
+    }
+    for (int64_t k = layer.products - 1; k >= 0; --k) {
+        const auto [low, rank, other, place] = layer.product[k];
+        const int64_t offset = other - begin(low + rank);
+        for (int c = begin(rank); c < begin(rank + 1); ++c) {
+            const Vector outer = of_tensors[place + c - begin(rank)];
+            for (int a = begin(low); a < begin(low + 1); ++a) {
+                const int64_t high = offset + component_sum[a][c];
+                const Vector scaled = outer * component[a].multiplicity;
+                of_tensors[a] += scaled * tensors[high];
+                of_tensors[high] += scaled * tensors[a];
+            }
+        }
+    }
+}
+
+template <typename Function>
+void for_each_tile(int64_t first, int64_t last, Function function) {
+    for (int64_t tile = first; tile < last; tile += tile_atoms)
+        function(tile, std::min(tile_atoms, last - tile));
+}
+
+}  // namespace
+
+extern "C" {
+
+// Atoms first, …, last − 1. Blocked: sums and features to moments and, unless this is the last
+// layer, next features. Scalars (atoms, channels) are not blocked.
+void camp_atoms(const Layer *layer, int64_t first, int64_t last, const Vector *sums,
+                const Vector *features, Vector *moments, Vector *next, Real *scalars) {
+    const int64_t outputs = layer->message_components, inputs = layer->feature_components;
+    std::vector<Vector> messages(tile_atoms * blocks * outputs), tensors(layer->size),
+        scalar(tile_atoms * blocks);
+    for_each_tile(first, last, [&](int64_t tile, int64_t atoms) {
+        constexpr int64_t size = blocks * moment_components;
+        Vector *moment = moments + tile * size;
+        const Vector *feature = features + tile * blocks * inputs;
+        const auto add = [&](const Mixing &mixing, const Vector *in, int64_t in_components,
+                             Vector *out, int64_t out_components) {
+            mix(mixing.ranks, mixing.matrices, atoms, in, in_components, out, out_components);
+        };
+        std::fill(moment, moment + atoms * size, Vector{});
+        add(layer->moments, sums + tile * size, moment_components, moment, moment_components);
+        std::fill(messages.begin(), messages.end(), Vector{});
+        for (int64_t k = 0; k < atoms * blocks; ++k) {
+            evaluate(*layer, moment + k * moment_components, tensors.data());
+            add_messages(*layer, k % blocks, tensors.data(), &messages[k * outputs]);
+        }
+        if (layer->update.ranks) {
+            Vector *updated = next + tile * size;
+            std::fill(updated, updated + atoms * size, Vector{});
+            add(layer->update, messages.data(), outputs, updated, moment_components);
+            add(layer->keep, feature, inputs, updated, moment_components);
+        }
+        std::fill(scalar.begin(), scalar.end(), Vector{});
+        add(layer->scalar_update, messages.data(), outputs, scalar.data(), 1);
+        add(layer->scalar_keep, feature, inputs, scalar.data(), 1);
+        unpack(atoms, 1, reinterpret_cast<Real *>(scalar.data()), scalars + tile * channels);
+    });
+}
+
+// From the derivatives with respect to next features and scalars that with respect to sums and,
+// unless the pointer is null, what is added to that with respect to features. What is derived with
+// respect to next features is the sum of so many copies, a stride apart; it is left in the first.
+void camp_atoms_backward(const Layer *layer, int64_t first, int64_t last, const Vector *moments,
+                         Vector *of_next, int64_t copies, int64_t stride, const Real *of_scalars,
+                         Vector *of_sums, Vector *of_features) {
+    const int64_t outputs = layer->message_components, inputs = layer->feature_components;
+    std::vector<Vector> of_messages(tile_atoms * blocks * outputs), tensors(layer->size),
+        of_tensors(layer->size), of_moments(tile_atoms * blocks * moment_components),
+        of_scalar(tile_atoms * blocks);
+    for_each_tile(first, last, [&](int64_t tile, int64_t atoms) {
+        constexpr int64_t size = blocks * moment_components;
+        const auto add = [&](const Mixing &mixing, const Vector *in, int64_t in_components,
+                             Vector *out, int64_t out_components) {
+            mix(mixing.ranks, mixing.transposed, atoms, in, in_components, out, out_components);
+        };
+        pack(atoms, 1, of_scalars + tile * channels, reinterpret_cast<Real *>(of_scalar.data()));
+        std::fill(of_messages.begin(), of_messages.end(), Vector{});
+        add(layer->scalar_update, of_scalar.data(), 1, of_messages.data(), outputs);
+        Vector *of_updated = of_next + tile * size;
+        for (int64_t copy = 1; copy < copies; ++copy)
+            for (int64_t k = 0; k < atoms * size; ++k)
+                of_updated[k] += of_updated[copy * stride + k];
+        if (layer->update.ranks)
+            add(layer->update, of_updated, moment_components, of_messages.data(), outputs);
+        if (of_features) {
+            Vector *of_feature = of_features + tile * blocks * inputs;
+            add(layer->scalar_keep, of_scalar.data(), 1, of_feature, inputs);
+            if (layer->update.ranks)
+                add(layer->keep, of_updated, moment_components, of_feature, inputs);
+        }
+        for (int64_t k = 0; k < atoms * blocks; ++k) {
+            evaluate(*layer, moments + tile * size + k * moment_components, tensors.data());
+            differentiate(*layer, k % blocks, tensors.data(), &of_messages[k * outputs],
+                          of_tensors.data());
+            std::copy(of_tensors.begin(), of_tensors.begin() + moment_components,
+                      &of_moments[k * moment_components]);
+        }
+        std::fill(of_sums + tile * size, of_sums + (tile + atoms) * size, Vector{});
+        add(layer->moments, of_moments.data(), moment_components, of_sums + tile * size,
+            moment_components);
+    });
+}
+}

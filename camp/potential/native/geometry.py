@@ -1,0 +1,112 @@
+"""Edges and forces for a graph on the CPU, from geometry.cpp."""
+
+import ctypes
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from camp.graph import AtomicGraph
+from camp.graph.skin import refuse_coincidence
+from camp.potential.derivatives import AtomicEnergies, Derivatives
+from camp.potential.native.library import in_threads, load, threads_for
+
+# Fewer neighbour slots than this are done before another thread has woken up.
+SLOTS_PER_THREAD = 20_000
+# Of more atoms than these, not everything fits into the cache, and neighbours should be near.
+MOST_UNSORTED_ATOMS = 4_000
+BOX = 4.0  # Å
+
+
+def evaluate_compiled(
+    atomic_energies: AtomicEnergies,
+    species: Tensor,
+    graph: AtomicGraph,
+    dtype: torch.dtype,
+    cutoff: float,
+) -> Derivatives:
+    """The same as :func:`camp.potential.derivatives.evaluate_graph`, for results only, and for a
+    model that needs no reverse edges. The graph may have pairs beyond the cutoff (Å), as from
+    :meth:`camp.graph.skin.SkinList.candidates`.
+
+    :raises camp.graph.neighbours.CoincidingAtomsError: with the indices in the batch.
+    """
+    library = _library(dtype)
+    n, width = graph.mask.shape
+    given = (graph.positions, graph.neighbours, graph.shifts, graph.mask, graph.system)
+    listed = [tensor.contiguous() for tensor in given]
+    atom = _along_a_curve(graph) if n > MOST_UNSORTED_ATOMS else torch.arange(n)
+    row = torch.empty_like(atom).index_copy(0, atom, torch.arange(n))
+    neighbours, mask = torch.empty_like(listed[1]), torch.empty_like(listed[3])
+    vectors = torch.empty(n, width, 3, dtype=dtype)
+    tensors = (*listed, atom, row, neighbours, mask, vectors)
+    slots = ctypes.byref(_Slots(width, cutoff, *(tensor.data_ptr() for tensor in tensors)))
+    threads = threads_for(n, n * width // SLOTS_PER_THREAD)
+    closest = []
+
+    def form(_: int, first: int, last: int) -> None:
+        square = ctypes.c_double()
+        place = library.camp_edges(slots, first, last, ctypes.byref(square))
+        closest.append((square.value, place))
+
+    in_threads(n, threads, form)
+    square, place = min(closest)
+    refuse_coincidence(graph, square**0.5, place)
+    with torch.enable_grad():
+        leaf = vectors.requires_grad_(True)
+        energies = atomic_energies(species[atom], leaf, neighbours, graph.reverse, mask)
+        (gradient,) = torch.autograd.grad(energies.sum(), leaf)
+    gradient = gradient.contiguous()
+    # One for each thread, because atoms of several threads have neighbours in common.
+    forces = torch.zeros(threads, n, 3, dtype=torch.float64)
+    virials = torch.zeros(threads, graph.number_of_systems, 3, 3, dtype=torch.float64)
+
+    def add(number: int, first: int, last: int) -> None:
+        results = (tensor.data_ptr() for tensor in (gradient, forces[number], virials[number]))
+        library.camp_forces(slots, first, last, *results)
+
+    in_threads(n, threads, add)
+    energies = energies.detach()[row]
+    totals = energies.new_zeros(graph.number_of_systems).index_add(0, graph.system, energies)
+    virial = virials.sum(0)
+    return Derivatives(totals, energies, forces.sum(0), 0.5 * (virial + virial.transpose(1, 2)))
+
+
+def _along_a_curve(graph: AtomicGraph) -> Tensor:
+    """The atoms (n,) in an order in which near ones follow each other: boxes along Morton's curve
+    through the cell, or through space where there is none.
+    """
+    flat = (graph.volumes() == 0)[:, None, None]
+    cells = torch.where(flat, torch.eye(3, dtype=torch.float64), graph.cells)
+    fractional = torch.bmm(graph.positions[:, None], torch.linalg.inv(cells)[graph.system])
+    inside = torch.where(flat[graph.system], fractional, fractional - fractional.floor())
+    places = torch.bmm(inside, cells[graph.system])[:, 0]
+    boxes = ((places - places.amin(0)) / BOX).long().clamp(max=1023)
+    curve = graph.system << 30
+    for bit in range(10):
+        for axis in range(3):
+            curve |= (boxes[:, axis] >> bit & 1) << (3 * bit + axis)
+    return torch.argsort(curve, stable=True)
+
+
+class _Slots(ctypes.Structure):
+    _fields_ = (
+        ("width", ctypes.c_int64),
+        ("cutoff", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("positions", "listed", "shifts", "listed_mask")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("system", "atom", "row", "neighbours", "mask", "vectors")
+        ),
+    )
+
+
+@cache
+def _library(dtype: torch.dtype) -> ctypes.CDLL:
+    library = load("geometry.cpp", dtype)
+    integers, pointer = 2 * (ctypes.c_int64,), ctypes.c_void_p
+    library.camp_edges.argtypes = (pointer, *integers, pointer)
+    library.camp_edges.restype = ctypes.c_int64
+    library.camp_forces.argtypes = (pointer, *integers, *3 * (pointer,))
+    library.camp_forces.restype = None
+    return library

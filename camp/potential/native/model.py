@@ -1,0 +1,223 @@
+"""A whole CAMP as compiled code for the CPU, with an explicit reverse pass."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from camp.cartesian.symmetric import number_of_components
+from camp.models.camp import Camp, CampLayer
+from camp.models.layers import mix
+from camp.potential.native.atoms import CompiledAtoms
+from camp.potential.native.library import Blocks
+from camp.potential.native.readout import CompiledReadout
+from camp.potential.native.sums import CompiledSums, Edges
+from camp.potential.splines import SplineTables
+
+
+class _Kept(NamedTuple):
+    """What the reverse pass of a layer needs of the forward pass."""
+
+    features: Tensor
+    moments: Tensor
+    hidden: Tensor
+
+
+class CompiledLayer:
+    """One layer of a trained model in one precision, with its part of the readout.
+
+    There is nothing that torch would do with threads of its own: they go on waiting for work
+    after it and take the time of those that are used here.
+
+    :param table: its radial functions, as from :meth:`SplineTables.table`.
+    :param following: the next layer, if there is one.
+    :param readout: see :class:`CompiledReadout`.
+    :raises InputError: see :func:`camp.potential.native.library.load`.
+    """
+
+    def __init__(
+        self,
+        layer: CampLayer,
+        following: CampLayer | None,
+        table: Tensor,
+        readout: Sequence[nn.Linear],
+        *,
+        channels: int,
+        max_rank: int,
+        dtype: torch.dtype,
+    ):
+        self.first, self.last = not layer.residual, following is None
+        self.channels = channels
+        self.components = sum(number_of_components(v) for v in range(max_rank + 1))
+        self.sums = CompiledSums(
+            channels=channels,
+            max_rank=max_rank,
+            max_feature_rank=layer.atomic.max_feature_rank,
+            dtype=dtype,
+        )
+        self.atoms = CompiledAtoms(
+            layer, following, channels=channels, max_rank=max_rank, dtype=dtype
+        )
+        self.readout = CompiledReadout(readout, dtype)
+        self.table = self.sums.pack_table(table)
+
+    def forward(
+        self, edges: Edges, features: Tensor, energies: Tensor
+    ) -> tuple[_Kept, Tensor | None]:
+        """From features to the features of the next layer, if there is one, both with channels in
+        blocks: (n, blocks, components, lanes). Adds to energies (n,).
+        """
+        n, blocks, _, lanes = features.shape
+        sums = features.new_empty(n, blocks, self.components, lanes)
+        following = None if self.last else torch.empty_like(sums)
+        scalars = features.new_empty(n, self.channels)
+        kept = _Kept(features, torch.empty_like(sums), scalars.new_empty(n, self.readout.hidden))
+        structure = edges.structure(self.table, features)
+
+        def part(_: int, first: int, last: int) -> None:
+            if self.first:
+                self.sums.order(structure, first, last)
+            self.sums.forward(structure, first, last, sums)
+            self.atoms.forward(first, last, sums, features, kept.moments, following, scalars)
+            self.readout.forward(first, last, scalars, kept.hidden, energies)
+
+        edges.in_threads(part)
+        return kept, following
+
+    def backward(
+        self,
+        edges: Edges,
+        kept: _Kept,
+        of_following: Tensor | None,
+        of_energies: Tensor,
+        of_vectors: Tensor,
+    ) -> Tensor | None:
+        """From derivatives with respect to the results that with respect to the features, except
+        in the first layer, where they are constants: both (copies, n, blocks, components, lanes),
+        to be added up over the copies. Adds to the derivative with respect to edge vectors.
+        """
+        of_sums = torch.empty_like(kept.moments)
+        of_scalars = kept.moments.new_empty(edges.atoms, self.channels)
+        structure = edges.structure(self.table, kept.features)
+        # One for each thread, because atoms of several threads have neighbours in common.
+        of_features = None if self.first else of_sums.new_empty(edges.threads, *kept.features.shape)
+
+        def part(number: int, first: int, last: int) -> None:
+            own = None if of_features is None else set_to_zero(of_features[number])
+            self.readout.backward(first, last, kept.hidden, of_energies, of_scalars)
+            self.atoms.backward(first, last, kept.moments, of_following, of_scalars, of_sums, own)
+            self.sums.backward(structure, first, last, of_sums, own, of_vectors)
+
+        edges.in_threads(part)
+        return of_features
+
+
+class _Packed(NamedTuple):
+    """A model in one precision, in the order in which the code reads it."""
+
+    features: Tensor  # of the first layer, for each species: (species, blocks, 1, lanes)
+    layers: list[CompiledLayer]
+
+
+class CompiledCamp:
+    """Energies of atoms from species and edges on the CPU, differentiable once in the latter.
+
+    :param model: trained; its weights are copied on first use and after :meth:`forget`.
+    :param splines: its radial functions, one table for each layer.
+    :param dtype: a precision to compile for now; others follow when they are used.
+    :raises InputError: see :func:`camp.potential.native.library.load`.
+    """
+
+    def __init__(self, model: Camp, splines: SplineTables, dtype: torch.dtype):
+        self.model = model
+        self.splines = splines
+        self._packed: dict[torch.dtype, _Packed] = {}
+        self._in_precision(dtype)
+
+    def __getstate__(self):
+        """Addresses are not for a copy."""
+        return {**self.__dict__, "_packed": {}}
+
+    def forget(self) -> None:
+        """The weights have changed."""
+        self._packed.clear()
+
+    def __call__(
+        self, species: Tensor, vectors: Tensor, neighbours: Tensor, mask: Tensor
+    ) -> Tensor:
+        """Arguments and result as for :class:`camp.models.Camp`."""
+        edges = Edges(
+            species_count=self.model.species,
+            intervals=self.splines.intervals,
+            cutoff=self.splines.cutoff,
+            species=species,
+            vectors=vectors,
+            neighbours=neighbours,
+            mask=mask,
+        )
+        packed = self._in_precision(vectors.dtype)
+        return _Energies.apply(vectors, packed, edges, species)
+
+    def _in_precision(self, dtype: torch.dtype) -> _Packed:
+        if dtype not in self._packed:
+            model = self.model
+            layers = [layer for layer in model.layers if isinstance(layer, CampLayer)]
+            readouts = [[part] for part in model.readout.linear if isinstance(part, nn.Linear)]
+            readouts.append([part for part in model.readout.mlp if isinstance(part, nn.Linear)])
+            compiled = [
+                CompiledLayer(
+                    layer,
+                    following,
+                    self.splines.table(number),
+                    readouts[number],
+                    channels=model.channels,
+                    max_rank=model.max_rank,
+                    dtype=dtype,
+                )
+                for number, (layer, following) in enumerate(
+                    zip(layers, [*layers[1:], None], strict=True)
+                )
+            ]
+            with torch.no_grad():
+                one_hot = torch.eye(model.species).to(model.embedding.weight)
+                first = mix([model.embedding(one_hot)[:, None, :]], layers[0].mixing)[0]
+            features = Blocks(model.channels, dtype).pack(first)
+            self._packed[dtype] = _Packed(features, compiled)
+        return self._packed[dtype]
+
+
+class _Energies(torch.autograd.Function):
+    """Edge vectors → energies of atoms."""
+
+    @staticmethod
+    def forward(ctx, vectors: Tensor, packed: _Packed, edges: Edges, species: Tensor):
+        first = vectors.new_empty(edges.atoms, *packed.features.shape[1:])
+        # By NumPy, because torch would use its threads; into a tensor, which is aligned.
+        np.take(packed.features.numpy(), species.numpy(), 0, out=first.numpy(), mode="clip")
+        features: Tensor | None = first
+        energies = vectors.new_zeros(edges.atoms)
+        ctx.edges, ctx.kept = edges, []
+        for layer in packed.layers:
+            assert features is not None
+            kept, features = layer.forward(edges, features, energies)
+            ctx.kept.append((layer, kept))
+        return energies
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, of_energies: Tensor):
+        of_vectors = of_energies.new_empty(ctx.edges.shape)
+        ctx.edges.in_threads(lambda _, first, last: set_to_zero(of_vectors[first:last]))
+        of_energies, of_features = of_energies.contiguous(), None
+        for layer, kept in reversed(ctx.kept):
+            of_features = layer.backward(ctx.edges, kept, of_features, of_energies, of_vectors)
+        return of_vectors, None, None, None
+
+
+def set_to_zero(tensor: Tensor) -> Tensor:
+    """The tensor, contiguous, filled with zeros by this thread alone."""
+    ctypes.memset(tensor.data_ptr(), 0, tensor.nbytes)
+    return tensor

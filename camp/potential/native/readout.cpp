@@ -1,0 +1,78 @@
+// The part of an atom's energy that comes from the scalars of one layer (Eq. 10): a small network
+// with SiLU between its linear layers, or a single linear layer.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+using Real = REAL;
+
+// Linear layers from widths[k] to widths[k + 1], the last of which is 1.
+struct Readout {
+    int64_t layers, hidden, widest;  // hidden: sum of all widths but the first and the last
+    const int64_t *widths;
+    const Real *weights;  // (in, out) of each layer, one after another
+    const Real *biases;
+};
+
+namespace {
+
+Real sigmoid(Real x) { return 1 / (1 + std::exp(-x)); }
+
+}  // namespace
+
+extern "C" {
+
+// Atoms first, …, last − 1: adds to energies (atoms); keeps what enters each SiLU (atoms, hidden).
+void camp_readout(const Readout *readout, int64_t first, int64_t last, const Real *scalars,
+                  Real *kept, Real *energies) {
+    std::vector<Real> in(readout->widest), out(readout->widest);
+    for (int64_t atom = first; atom < last; ++atom) {
+        const int64_t *width = readout->widths;
+        const Real *weight = readout->weights, *bias = readout->biases;
+        Real *hidden = kept + atom * readout->hidden;
+        std::copy(scalars + atom * width[0], scalars + (atom + 1) * width[0], in.begin());
+        for (int64_t layer = 0; layer < readout->layers; ++layer, ++width) {
+            std::copy(bias, bias + width[1], out.begin());
+            for (int64_t i = 0; i < width[0]; ++i, weight += width[1])
+                for (int64_t o = 0; o < width[1]; ++o) out[o] += in[i] * weight[o];
+            bias += width[1];
+            if (layer + 1 == readout->layers) break;
+            hidden = std::copy(out.begin(), out.begin() + width[1], hidden);
+            for (int64_t o = 0; o < width[1]; ++o) in[o] = out[o] * sigmoid(out[o]);
+        }
+        energies[atom] += out[0];
+    }
+}
+
+// From the derivative with respect to energies that with respect to scalars.
+void camp_readout_backward(const Readout *readout, int64_t first, int64_t last, const Real *kept,
+                           const Real *of_energies, Real *of_scalars) {
+    int64_t weights = 0;
+    for (int64_t layer = 0; layer < readout->layers; ++layer)
+        weights += readout->widths[layer] * readout->widths[layer + 1];
+    std::vector<Real> of_in(readout->widest), of_out(readout->widest);
+    for (int64_t atom = first; atom < last; ++atom) {
+        const int64_t *width = readout->widths + readout->layers - 1;
+        const Real *weight = readout->weights + weights;
+        const Real *hidden = kept + (atom + 1) * readout->hidden;
+        of_out[0] = of_energies[atom];
+        for (int64_t layer = readout->layers - 1; layer >= 0; --layer, --width) {
+            weight -= width[0] * width[1];
+            for (int64_t i = 0; i < width[0]; ++i) {
+                of_in[i] = 0;
+                for (int64_t o = 0; o < width[1]; ++o) of_in[i] += weight[i * width[1] + o] * of_out[o];
+            }
+            if (layer == 0) break;
+            hidden -= width[0];
+            for (int64_t i = 0; i < width[0]; ++i) {
+                const Real s = sigmoid(hidden[i]);
+                of_out[i] = of_in[i] * s * (1 + hidden[i] * (1 - s));
+            }
+        }
+        const int64_t scalars = readout->widths[0];
+        std::copy(of_in.begin(), of_in.begin() + scalars, of_scalars + atom * scalars);
+    }
+}
+}
