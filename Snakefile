@@ -22,6 +22,7 @@ include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/simulations.smk"
+include: "rules/speed.smk"
 include: "rules/report.smk"
 include: "rules/notebooks.smk"
 
@@ -39,4 +40,5 @@ rule all:
         expand("results/{scale}/scoreboard.html", scale=SCALE.name),
         expand("results/{scale}/figures/{figure}.png", scale=SCALE.name, figure=FIGURES),
         all_analysis_files,
+        all_speed_files,
         [executed_notebook(name) for name in SCALE.notebooks],

@@ -18,6 +18,7 @@ PAPER_NUMBERS = BASE / "config" / "paper-numbers.csv"
 # The same for every scale.
 FETCHED = "cache/public"
 GRAPH_CACHE = "cache/graphs"
+CONTESTANTS = BASE / "benchmarks" / "contestants"
 # Which parts of the package the outputs of a step depend on. The command line holds no science.
 POTENTIAL = ["cartesian", "graph", "models", "potential"]
 READERS = ["data/readers.py", "data/formats"]
@@ -29,6 +30,7 @@ SOURCES = {
     "train": [*POTENTIAL, "data/graphs.py", *READERS, "training"],
     "import": POTENTIAL,
     "simulate": [*POTENTIAL, *READERS, "md"],
+    "speed": [*POTENTIAL, *READERS, "md"],
     "analyse": ["md", *READERS],
     "scan": [*POTENTIAL, *READERS, "data/bilayers.py", "md/scans.py"],
     "select": [*READERS, "data/splits.py"],
@@ -60,6 +62,8 @@ def load_settings():
 
 
 SCALE = load_settings()
+# Tasks of which one job trains all seeds.
+TOGETHER = [name for name, task in SCALE.tasks.items() if task["seeds_together"]]
 # For the captions of the report.
 config.update(scale=SCALE.name, data=SCALE.data)
 
@@ -191,6 +195,8 @@ TABLES = {
     "table-s3": "Table S3",
     "ablation": "SI section 6",
 }
+if SCALE.speed["simulations"]:
+    TABLES["speed"] = "Speed on this machine"
 TASK_FIGURES = {"parity": "Parity", "errors": "Distribution of errors"}
 
 

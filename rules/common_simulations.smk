@@ -13,6 +13,7 @@ FIGURES = {
         "title": "Figure 5",
         "simulations": ["aspirin", "ethanol"],
         "evaluations": True,
+        "speeds": True,
     },
     "figure-6": {"title": "Figure 6", "scans": ("interlayer", ["graphene"])},
     "figure-s1": {"title": "Figure S1", "structure": ["lips", "lips-1fs"]},
@@ -105,6 +106,30 @@ def all_analysis_files(wildcards):
     return [analysis_file(name) for name in SCALE.simulations]
 
 
+def speed_files(simulations):
+    """The measured speeds of those simulations that can be made."""
+    measured = [name for name in SCALE.speed["simulations"] if name in simulations]
+    folder = f"results/{SCALE.name}/speed"
+    return [f"{folder}/{name}.json" for name in measured if not why_not_simulated(name)]
+
+
+def all_speed_files(wildcards):
+    return speed_files(SCALE.simulations)
+
+
+def speed_arguments(simulation):
+    device = "cuda" if SCALE.simulations[simulation]["resources"]["gpu"] else "cpu"
+    settings = {key: SCALE.speed[key] for key in ("seconds", "threads")} | {"device": device}
+    return [text for key, value in settings.items() for text in (f"--{key}", str(value))]
+
+
+def speed_labels(simulation):
+    settings = SCALE.simulations[simulation]
+    labels = ["--simulation", simulation, "--task", settings["task"], "--data", settings["data"]]
+    labels += ["--weights", SCALE.weights]
+    return labels + (["--note", settings["note"]] if settings["note"] else [])
+
+
 def simulations_of(figure):
     """The simulations that a figure shows, as far as the scale has them."""
     return [n for n in FIGURES[figure].get("simulations", []) if n in SCALE.simulations]
@@ -169,7 +194,7 @@ def structure_label(figure):
 def figure_arguments(figure, input):
     """Options of ``camp figure`` for the inputs that this figure has."""
     arguments = []
-    for option in ("evaluations", "analyses", "scans", "structure"):
+    for option in ("evaluations", "analyses", "speeds", "scans", "structure"):
         if files := input.get(option):
             arguments += [f"--{option}", *([files] if isinstance(files, str) else files)]
     if input.get("structure"):

@@ -5,6 +5,7 @@ rule table:
     input:
         evaluations=all_evaluation_files,
         analyses=all_analysis_files,
+        speeds=all_speed_files,
         tasks=TASKS_FILE,
         simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
@@ -32,7 +33,7 @@ rule table:
         code=code("report"),
     shell:
         "camp table {wildcards.table} --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --tasks {input.tasks:q}"
+        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
         " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
         " --out-html {output.html:q} > {log:q} 2>&1"
 
@@ -41,6 +42,7 @@ rule scoreboard:
     input:
         evaluations=all_evaluation_files,
         analyses=all_analysis_files,
+        speeds=all_speed_files,
         tasks=TASKS_FILE,
         simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
@@ -66,7 +68,7 @@ rule scoreboard:
         code=code("report"),
     shell:
         "camp scoreboard --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --tasks {input.tasks:q}"
+        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
         " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
         " --out-html {output.html:q} > {log:q} 2>&1"
 
@@ -77,6 +79,9 @@ rule paper_figure:
             all_evaluation_files(w) if FIGURES[w.figure].get("evaluations") else []
         ),
         analyses=lambda w: [analysis_file(n) for n in simulations_of(w.figure)],
+        speeds=lambda w: (
+            speed_files(simulations_of(w.figure)) if FIGURES[w.figure].get("speeds") else []
+        ),
         references=lambda w: reference_inputs(w.figure),
         scans=lambda w: scan_files(w.figure),
         structure=lambda w: structure_file(w.figure),

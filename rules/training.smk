@@ -40,6 +40,7 @@ rule train:
     benchmark:
         "results/{scale}/benchmarks/train/{task}/seed-{seed}.jsonl"
     wildcard_constraints:
+        task=one_of(task for task in SCALE.tasks if task not in TOGETHER),
         seed=r"\d+",
     conda:
         "../environment.yml"
@@ -54,6 +55,41 @@ rule train:
         code=code("train"),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
+        " --cache {params.cache:q} > {log:q} 2>&1"
+
+
+# All seeds of a task in one job.
+rule train_together:
+    input:
+        settings="results/{scale}/settings/{task}.yaml",
+        data=lambda w: data_file(w.task),
+        split="results/{scale}/splits/{task}.json",
+    output:
+        expand(
+            "results/{{scale}}/training/{{task}}/seed-{seed}/{name}",
+            seed=SCALE.seeds,
+            name=["model.safetensors", "metrics.csv", "training.json"],
+        ),
+    log:
+        "results/{scale}/logs/train/{task}/seeds.log",
+    benchmark:
+        "results/{scale}/benchmarks/train/{task}/seeds.jsonl"
+    wildcard_constraints:
+        task=one_of(TOGETHER),
+    conda:
+        "../environment.yml"
+    threads: resource("threads")
+    resources:
+        gpu=resource("gpu"),
+        mem_mb=resource("mem_mb"),
+        runtime=resource("runtime"),
+    params:
+        folder=subpath(output[0], ancestor=2),
+        seeds=SCALE.seeds,
+        cache=GRAPH_CACHE,
+        code=code("train"),
+    shell:
+        "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
         " --cache {params.cache:q} > {log:q} 2>&1"
 
 

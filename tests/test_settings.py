@@ -100,6 +100,14 @@ def test_what_the_workflow_writes_is_what_training_reads(load, tmp_path):
     assert load_training(path) == written
 
 
+def test_speed_is_measured_only_if_asked_for(load):
+    assert load().speed["simulations"] == []
+    start = {"task": "md17-ethanol", "start": {"dataset": "ethanol"}}
+    change = {"simulations": {"ethanol": start}, "speed": {"simulations": ["ethanol"]}}
+    speed = load(change=change).speed
+    assert speed == {"simulations": ["ethanol"], "seconds": 5.0, "threads": 2, "peers": []}
+
+
 def _task(**change):
     return {"tasks": {"md17-ethanol": change}}
 
@@ -188,6 +196,14 @@ MISTAKES = {
     "notebook of no task": (
         {"notebooks": {"model": "water"}},
         "notebooks.model is 'water', no task",
+    ),
+    "speed of no simulation": (
+        {"speed": {"simulations": ["water"]}},
+        "speed.simulations[0] is 'water', no simulation of this scale",
+    ),
+    "unknown peer": (
+        {"speed": {"peers": ["schnet"]}},
+        "speed.peers[0] is 'schnet'; it must be one of mace, nequip",
     ),
     "name with a slash": (
         {"datasets": {"a/b": {"generate": "water", "frames": 3}}},

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from camp import __version__
-from camp.cli import data, models, results, simulations
+from camp.cli import benchmark, data, models, results, simulations
 from camp.errors import InputError
 
 # What the system refuses for reasons that the user can mend.
@@ -22,6 +22,7 @@ VERBS = (
     simulations.add_md,
     simulations.add_analyse,
     simulations.add_scan,
+    benchmark.add_benchmark,
     data.add_fetch,
     data.add_generate,
     data.add_convert,

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from camp.cli.device import add_accelerate, add_device, check_device
 from camp.errors import InputError
 
 
@@ -24,27 +25,41 @@ def run_train(arguments: argparse.Namespace) -> None:
         validation = [structures[index] for index in split.validation]
     else:
         training, validation = (read_structures(settings[part]) for part in ("train", "validation"))
-    summary = train(
+    summaries = train(
         settings,
         training,
         validation,
-        seed=arguments.seed,
+        seeds=arguments.seed,
         out=arguments.out,
         resume=arguments.resume,
         cache=arguments.cache,
         devices=arguments.devices,
     )
-    print(
-        f"{summary['steps']} steps in {summary['seconds']:.0f} s, {summary['stop_reason']}: "
-        f"validation forces MAE {1000 * summary['best_validation_forces_mae']:.1f} meV/Å"
-    )
+    for summary in summaries:
+        print(
+            f"seed {summary['seed']}: {summary['steps']} steps in {summary['seconds']:.0f} s, "
+            f"{summary['stop_reason']}: validation forces MAE "
+            f"{1000 * summary['best_validation_forces_mae']:.1f} meV/Å"
+        )
 
 
 def add_train(verbs) -> None:
-    parser = verbs.add_parser("train", help="train one potential")
+    parser = verbs.add_parser("train", help="train one potential, or several seeds of it")
     parser.add_argument("config", type=Path, help="settings of the training (YAML)")
-    parser.add_argument("--seed", type=int, required=True, help="of weights and order of batches")
-    parser.add_argument("--out", type=Path, required=True, help="folder for model and logs")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        nargs="+",
+        required=True,
+        metavar="N",
+        help="of weights and order of batches; several are trained together on one device",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for model and logs; with several seeds, for their folders seed-N",
+    )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
     parser.add_argument(
@@ -61,14 +76,15 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     from camp.process import reuse_freed_memory
     from camp.training.evaluation import compare, describe, evaluation_record
 
+    check_device(arguments.device)
     reuse_freed_memory()
     potential = load(arguments.model)
     potential = potential.double() if arguments.dtype == "float64" else potential.float()
-    try:
-        potential = potential.to(arguments.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--device {arguments.device} cannot be used: {reason}") from None
+    potential = potential.to(arguments.device)
+    if arguments.accelerate:
+        from camp.potential.accelerated import accelerated
+
+        potential = accelerated(potential, compiled=True)
     units = {} if arguments.kcal_per_mol is None else {"kcal_per_mol": arguments.kcal_per_mol}
     structures = read_structures(arguments.data, **units)
     train_size = None
@@ -114,8 +130,8 @@ def add_evaluate(verbs) -> None:
     parser.add_argument("--split", type=Path, help="evaluate one part of this split only")
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
     parser.add_argument("--kcal-per-mol", type=float, metavar="eV", help="of MD17 files, in eV")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    add_device(parser)
+    add_accelerate(parser, default=False)
     parser.add_argument(
         "--unavailable",
         type=_quantity_and_reason,

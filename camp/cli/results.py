@@ -22,6 +22,14 @@ def _add_comparison(parser, *, required: bool) -> None:
         metavar="JSON",
         help="analyses of simulations (and 'unavailable' files), or folders of them",
     )
+    parser.add_argument(
+        "--speeds",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="JSON",
+        help="measured speeds, or folders of them",
+    )
     tasks_help = "tasks and the numbers they answer (YAML)"
     parser.add_argument("--tasks", type=Path, required=required, help=tasks_help)
     simulations_help = "simulations and the numbers they answer (YAML)"
@@ -34,14 +42,20 @@ def run_table(arguments: argparse.Namespace) -> None:
     from camp.files import write_text
     from camp.report.paper import read_answering, read_paper_numbers
     from camp.report.results import collect
-    from camp.report.tables import make_table
+    from camp.report.speed import SpeedTable
+    from camp.report.tables import Table, make_table
 
-    table = make_table(
-        arguments.name,
-        read_paper_numbers(arguments.paper),
-        read_answering(*filter(None, (arguments.tasks, arguments.simulations))),
-        collect(arguments.evaluations, arguments.scale, arguments.analyses),
-    )
+    results = collect(arguments.evaluations, arguments.scale, arguments.analyses, arguments.speeds)
+    table: SpeedTable | Table
+    if arguments.name == "speed":
+        table = SpeedTable(tuple(results.speeds.by_simulation.values()))
+    else:
+        table = make_table(
+            arguments.name,
+            read_paper_numbers(arguments.paper),
+            read_answering(*filter(None, (arguments.tasks, arguments.simulations))),
+            results,
+        )
     write_text(arguments.out_csv, table.to_csv())
     if arguments.out_html:
         write_text(arguments.out_html, table.to_html())
@@ -51,7 +65,7 @@ def run_table(arguments: argparse.Namespace) -> None:
 
 def add_table(verbs) -> None:
     parser = verbs.add_parser("table", help="one table of the paper, our numbers beside")
-    parser.add_argument("name", help="table-1 … table-5, table-s1 … table-s3, ablation")
+    parser.add_argument("name", help="table-1 … table-5, table-s1 … table-s3, ablation, speed")
     _add_comparison(parser, required=True)
     parser.add_argument("--out-csv", type=Path, required=True, help="raw numbers")
     parser.add_argument("--out-html", type=Path, help="laid out as in the paper")
@@ -68,7 +82,7 @@ def run_scoreboard(arguments: argparse.Namespace) -> None:
     scoreboard = make_scoreboard(
         read_paper_numbers(arguments.paper),
         read_answering(*filter(None, (arguments.tasks, arguments.simulations))),
-        collect(arguments.evaluations, arguments.scale, arguments.analyses),
+        collect(arguments.evaluations, arguments.scale, arguments.analyses, arguments.speeds),
     )
     write_text(arguments.out_csv, scoreboard.to_csv())
     if arguments.out_html:
@@ -93,6 +107,7 @@ def run_figure(arguments: argparse.Namespace) -> None:
         scale=arguments.scale,
         evaluations=arguments.evaluations,
         analyses=arguments.analyses,
+        speeds=arguments.speeds,
         metrics=arguments.metrics,
         scans=arguments.scans,
         references=dict(arguments.reference),

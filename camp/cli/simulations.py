@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camp.cli.device import add_accelerate, add_device, check_device
 from camp.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,13 +30,9 @@ def run_md(arguments: argparse.Namespace) -> None:
             f"--replicas asks for replica {max(replicas)}; {arguments.config} has "
             f"{settings['replicas']}"
         )
+    check_device(arguments.device)
     reuse_freed_memory()
     potential = load(arguments.model)
-    try:
-        torch.zeros(1, device=arguments.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--device {arguments.device} cannot be used: {reason}") from None
     structures = read_structures(arguments.structure, labels=False)
     summary = simulate(
         potential,
@@ -66,12 +63,13 @@ def _engine_maker(
         # In this order: the model says what to install where TorchSim is missing.
         from camp.potential.torchsim import TorchSimModel  # isort: split
         from camp.md.torchsim_engine import TorchSimEngine
-        from camp.potential.accelerated import AcceleratedPotential
 
         model = TorchSimModel(
-            AcceleratedPotential(potential, compiled=settings["compile"]),
+            potential,
             device=arguments.device,
             dtype=arguments.dtype,
+            accelerate=arguments.accelerate,
+            compiled=settings["compile"],
         )
         return lambda states, ensemble: TorchSimEngine(model, states, settings, ensemble=ensemble)
 
@@ -83,6 +81,7 @@ def _engine_maker(
             potential,
             device=arguments.device,
             dtype=arguments.dtype,
+            accelerate=arguments.accelerate,
             compiled=settings["compile"],
         )
 
@@ -111,8 +110,8 @@ def add_md(verbs) -> None:
     parser.add_argument(
         "--set-aside", action="store_true", help="move a run with other settings out of the way"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    add_device(parser)
+    add_accelerate(parser, default=True)
     parser.set_defaults(run=run_md)
 
 

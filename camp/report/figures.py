@@ -34,6 +34,7 @@ class _Inputs:
     scale: str
     evaluations: Sequence[Path]
     analyses: Sequence[Path]
+    speeds: Sequence[Path]
     metrics: Sequence[Path]
     scans: Sequence[Path]
     references: Mapping[str, Path]
@@ -66,6 +67,7 @@ def draw_figure(
     scale: str,
     evaluations: Sequence[Path] = (),
     analyses: Sequence[Path] = (),
+    speeds: Sequence[Path] = (),
     metrics: Sequence[Path] = (),
     scans: Sequence[Path] = (),
     references: Mapping[str, Path] | None = None,
@@ -81,6 +83,7 @@ def draw_figure(
 
     :param evaluations: files or folders; for figure-2, figure-5, parity and errors.
     :param analyses: files or folders; for figure-3, 4, 5, s2, s3 and figure-drift.
+    :param speeds: files or folders; for figure-5.
     :param metrics: tables metrics.csv; for training.
     :param scans: energies of bilayers for figure-6, of a pair across the cutoff for figure-drift.
     :param references: files by a name of REFERENCES; 'aimd' (the analysis of a reference) for
@@ -101,6 +104,7 @@ def draw_figure(
         scale=scale,
         evaluations=evaluations,
         analyses=analyses,
+        speeds=speeds,
         metrics=metrics,
         scans=scans,
         references=references,
@@ -145,7 +149,7 @@ def _figure_5(inputs: _Inputs) -> Figure:
     return compare_molecules(
         read_paper_numbers(inputs.paper),
         read_answering(inputs.tasks, inputs.simulations),
-        collect(inputs.evaluations, inputs.scale, inputs.analyses),
+        collect(inputs.evaluations, inputs.scale, inputs.analyses, inputs.speeds),
     )
 
 

@@ -9,14 +9,15 @@ from matplotlib.figure import Figure
 
 from camp.report.panels import foot_text
 from camp.report.paper import PaperNumber, significant
-from camp.report.results import Answer, Results, answers, mean_std
+from camp.report.results import SPEED, Answer, Results, answers, mean_std
+from camp.report.speed import CONTESTANTS, Speed
 from camp.report.style import COLOURS, make_figure
 
 MOLECULES = ("aspirin", "ethanol")
 _TITLES = {
     "forces_mae": "forces MAE (meV/Å)",
     "stability": "stability (ps)",
-    "md_steps_per_s_V100": "speed (MD steps/s)",
+    SPEED: "speed (MD steps/s)",
 }
 _LITERATURE, _PAPER, _OURS = "#b9bfc4", COLOURS[1], COLOURS[0]
 
@@ -38,8 +39,8 @@ def compare_molecules(
     """Bars of Table S2 for every model, a row of panels for each molecule.
 
     Nothing is normalised: the speeds of the literature were measured on one NVIDIA V100, ours on
-    the machine that stands at its bar, which is hatched for this reason. Stabilities of ours say
-    how long the runs were.
+    the machine that is named, with all contestants of the same run; these bars are hatched.
+    Stabilities of ours say how long the runs were.
 
     :param numbers: all numbers of the paper.
     :param answering: {id: task or simulation}.
@@ -48,6 +49,8 @@ def compare_molecules(
     printed = [n for n in numbers if n.where == "Table S2" and n.metric in _TITLES]
     tasks = dict.fromkeys(answering[n.id] for n in printed if n.id in answering)
     remarks = ["Grey, orange: reported by the paper, speeds on one NVIDIA V100"]
+    measured = [speed for name in MOLECULES if (speed := results.speeds.of(name))]
+    remarks += [f"Hatched, speeds on this machine: {speed.title}" for speed in measured]
     foot = foot_text(
         analyses,
         results.scale,
@@ -65,12 +68,8 @@ def compare_molecules(
         for panel, (metric, title) in zip(row, _TITLES.items(), strict=True):
             panel.set_title(f"{molecule.capitalize()}: {title}", fontsize=10)
             rows = [n for n in printed if (n.task, n.metric) == (f"MD17 {molecule}", metric)]
-            own = (
-                _speeds(molecule, results)
-                if metric == "md_steps_per_s_V100"
-                else _ours(rows, answering, results)
-            )
-            _draw(panel, [*map(_reported, rows), *own], hatched=metric == "md_steps_per_s_V100")
+            own = _speeds(molecule, results) if metric == SPEED else _ours(rows, answering, results)
+            _draw(panel, [*map(_reported, rows), *own], hatched=metric == SPEED)
     return figure
 
 
@@ -99,7 +98,9 @@ def _own_bar(number: PaperNumber, answer: Answer) -> _Bar:
 
 
 def _speeds(molecule: str, results: Results) -> list[_Bar]:
-    """Steps per second of our runs, with the machine."""
+    """Steps per second as measured with the peers, else those of our runs; with the machine."""
+    if speed := results.speeds.of(molecule):
+        return [_measured_bar(speed, contestant) for contestant in CONTESTANTS]
     found = results.simulations.of(molecule)
     if not found:
         reason = results.simulations.why_not(molecule, results.scale)
@@ -114,6 +115,13 @@ def _speeds(molecule: str, results: Results) -> list[_Bar]:
         text = f"{significant(mean, std)} on {analysis.device}"
         bars.append(_Bar(label, text, mean, std, own=True))
     return bars
+
+
+def _measured_bar(speed: Speed, contestant: str) -> _Bar:
+    record = speed.of(contestant)
+    if record.unavailable:
+        return _Bar(f"{contestant} (here)", "not measured", own=True)
+    return _Bar(f"{contestant} (here)", record.steps_text, record.steps, own=True)
 
 
 def _own_label(weights: str) -> str:

@@ -1,5 +1,8 @@
-"""A plain HTML page, readable by itself and inside the report."""
+"""A plain HTML page, readable by itself and inside the report; rows of CSV and of Markdown."""
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from html import escape
 
 _STYLE = """
@@ -36,3 +39,16 @@ def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text; ``kind`` is its class."""
     attribute = f' class="{kind}"' if kind else ""
     return f"<p{attribute}>{escape(text)}</p>"
+
+
+def rows_to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+    """CSV text; None becomes an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def markdown_row(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"

@@ -3,6 +3,7 @@
 import csv
 import math
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,15 @@ def read_answering(*paths: str | Path) -> dict[str, str]:
     """Which task or simulation answers which number: {id: name}, from the ``paper`` entries.
 
     :param paths: YAML files {task: {paper: {energy: id, forces: id}, …}, …} and
-        {simulation: {paper: {diffusivity: id, diffusivity_mae: id, stability: id}, …}, …}.
+        {simulation: {paper: {diffusivity: id, diffusivity_mae: id, stability: id, speed: [id,
+        …]}, …}, …}.
     :raises InputError: missing file, not such a file, two answers for one number.
     """
     names: dict[str, str] = {}
     for path in map(Path, paths):
         for name, entry in _entries(path).items():
-            for identifier in (entry.get("paper") or {}).values():
+            given = (entry.get("paper") or {}).values()
+            for identifier in chain.from_iterable([i] if isinstance(i, str) else i for i in given):
                 if identifier in names:
                     raise InputError(
                         f"{path}: {identifier} is answered by both {names[identifier]} and {name}; "

@@ -1,8 +1,8 @@
-"""Our side of the comparison: evaluations and simulations of one scale, over seeds and runs."""
+"""Our side of the comparison: evaluations, simulations and measured speeds of one scale."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from camp.errors import InputError
 from camp.files import read_json
 from camp.report.paper import PaperNumber, significant
 from camp.report.simulations import Analysis, Simulations, collect_simulations, runs_text
+from camp.report.speed import Speed, Speeds, collect_speeds
 
 # (metric, unit) of the paper → key of an evaluation (eV, eV/Å) and the factor to the paper's unit.
 EVALUATED = {
@@ -24,9 +25,8 @@ EVALUATED = {
 SIMULATED = {"diffusivity": "1e-5 cm2/s", "diffusivity_mae": "1e-5 cm2/s", "stability": "ps"}
 # D of Li⁺ (1e-5 cm²/s) from which Table 2 counts the error.
 REFERENCE_DIFFUSIVITY = 1.35
-NOT_EVALUATED = {
-    "md_steps_per_s_V100": "needs a speed measurement on the authors' GPU (NVIDIA V100)",
-}
+# The metric of the paper's speeds, and the GPU of the paper.
+SPEED, PAPER_GPU = "md_steps_per_s_V100", "V100"
 GENERATED_REMARK = (
     "Numbers on generated data show that every step runs; the structures and the reference "
     "method are not the paper's, so they neither confirm nor contradict a reported number."
@@ -72,12 +72,13 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class Results:
-    """What one scale has: evaluations by (task, weights), reasons for others, simulations."""
+    """What one scale has; evaluations by (task, weights), with reasons for those it lacks."""
 
     scale: str
     groups: Mapping[tuple[str, str], TaskResult]
     unavailable: Mapping[str, str]
     simulations: Simulations = field(default_factory=Simulations)
+    speeds: Speeds = field(default_factory=Speeds)
 
     def of_task(self, task: str) -> list[TaskResult]:
         return [group for (name, _), group in sorted(self.groups.items()) if name == task]
@@ -139,12 +140,16 @@ class _Group:
 
 
 def collect(
-    paths: Iterable[str | Path], scale: str, analyses: Iterable[str | Path] = ()
+    paths: Iterable[str | Path],
+    scale: str,
+    analyses: Iterable[str | Path] = (),
+    speeds: Iterable[str | Path] = (),
 ) -> Results:
     """Read evaluations, analyses of simulations and 'unavailable' files of one scale.
 
     :param paths: evaluations, or folders that are searched for JSON files.
     :param analyses: see :func:`camp.report.simulations.collect_simulations`.
+    :param speeds: see :func:`camp.report.speed.collect_speeds`.
     :raises InputError: an unreadable file, a missing key, another scale, a seed given twice, or
         evaluations of one task on different data.
     """
@@ -180,6 +185,7 @@ def collect(
         groups={key: _ordered(key, group) for key, group in groups.items()},
         unavailable=reasons,
         simulations=collect_simulations(analyses, scale),
+        speeds=collect_speeds(speeds, scale),
     )
 
 
@@ -203,10 +209,11 @@ def answers(number: PaperNumber, answering: Mapping[str, str], results: Results)
 
     :param answering: {id: task or simulation}, see :func:`camp.report.paper.read_answering`.
     """
+    if number.metric == SPEED:
+        return [_measured(results.speeds.of(answering.get(number.id)))]
     evaluated = (number.metric, number.unit) in EVALUATED
     if not evaluated and SIMULATED.get(number.metric) != number.unit:
-        reason = NOT_EVALUATED.get(number.metric, f"{number.metric} is not evaluated")
-        return [Answer(missing=reason)]
+        return [Answer(missing=f"{number.metric} is not evaluated")]
     if number.id not in answering:
         return [Answer(missing=f"no {'task' if evaluated else 'simulation'} answers this number")]
     name = answering[number.id]
@@ -240,6 +247,20 @@ def _evaluated(number: PaperNumber, group: TaskResult) -> Answer:
         train_size=group.train_size,
         note=note,
     )
+
+
+def _measured(speed: Speed | None) -> Answer:
+    """A speed on the paper's GPU; one on another machine is only a remark."""
+    missing = f"needs a speed measurement on the authors' GPU (NVIDIA {PAPER_GPU})"
+    if speed is None:
+        return Answer(missing=missing)
+    ours = speed.ours
+    answer = Answer(weights=speed.weights, data=speed.data)
+    if PAPER_GPU in ours.machine and ours.steps is not None:
+        note = _joined(speed.title, speed.note)
+        return replace(answer, value=ours.steps, seeds=1, note=note)
+    note = f"on this machine, another than the paper's, {ours.steps_text} MD steps/s: {speed.title}"
+    return replace(answer, missing=missing, note=_joined(note, speed.note))
 
 
 def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:

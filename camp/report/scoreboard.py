@@ -26,10 +26,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from camp.report.pages import page, paragraph
+from camp.report.pages import page, paragraph, rows_to_csv
 from camp.report.paper import PaperNumber, significant
-from camp.report.results import GENERATED_REMARK, Answer, Results, answers, is_generated
-from camp.report.tables import rows_to_csv
+from camp.report.results import GENERATED_REMARK, SPEED, Answer, Results, answers, is_generated
 
 CSV_COLUMNS = (
     "id",
@@ -51,7 +50,7 @@ CSV_COLUMNS = (
     "verdict",
     "note",
 )
-LARGER_IS_BETTER = ("stability", "md_steps_per_s_V100")
+LARGER_IS_BETTER = ("stability", SPEED)
 TARGETS = ("diffusivity",)
 SHORTER = "stable in shorter runs"
 NOT_COMPARABLE = "not comparable (generated data)"
@@ -64,7 +63,7 @@ _QUANTITIES = {
     "diffusivity": "Diffusivity",
     "diffusivity_mae": "Diffusivity MAE",
     "stability": "Stability",
-    "md_steps_per_s_V100": "MD speed, V100",
+    SPEED: "MD speed, V100",
 }
 # Colour-blind-safe backgrounds; the sign and the word say the same.
 _LOOKS = {

@@ -1,16 +1,16 @@
 """The paper's tables with our numbers beside: raw (CSV) and laid out (HTML, Markdown)."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
 from camp.errors import InputError
-from camp.report.pages import page, paragraph
+from camp.report.pages import markdown_row, page, paragraph, rows_to_csv
 from camp.report.paper import PaperNumber, with_std
-from camp.report.results import GENERATED_REMARK, Answer, Results, answers, is_generated
+from camp.report.results import GENERATED_REMARK, SPEED, Answer, Results, answers, is_generated
+from camp.report.speed import CONTESTANTS, Speed, SpeedTable
+from camp.report.speed import TITLE as SPEED_TITLE
 
 CSV_COLUMNS = (
     "id",
@@ -37,7 +37,7 @@ QUANTITIES = {
     "forces_rmse": "Forces",
     "diffusivity_mae": "Diffusivity",
     "stability": "Stability",
-    "md_steps_per_s_V100": "Speed",
+    SPEED: "Speed",
 }
 
 Labels = Callable[[PaperNumber], tuple[str, ...]]
@@ -180,6 +180,7 @@ class Table:
     cells: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
     raw: tuple[Mapping[str, object], ...]
+    measured: SpeedTable | None
 
     def to_csv(self) -> str:
         """One row for each number, see CSV_COLUMNS; what is missing has no value but a note."""
@@ -201,19 +202,22 @@ class Table:
             body.append("</tr>")
         body.append("</tbody></table>")
         body += [paragraph(note, "notes") for note in self.notes]
+        if self.measured:
+            body += [f"<h2>{SPEED_TITLE}</h2>", self.measured.body()]
         return page(self.layout.title, "\n".join(body))
 
     def to_markdown(self) -> str:
         headings = [*self.layout.headings]
         headings += [f"{column.heading} ({column.detail})" for column in self.columns]
         lines = [f"## {self.layout.title}", "", self.layout.caption, ""]
-        lines += [_markdown_row(headings), _markdown_row(["---"] * len(headings))]
+        lines += [markdown_row(headings), markdown_row(["---"] * len(headings))]
         for labels, cells in zip(self.labels, self.cells, strict=True):
             texts = [f"{c.text} [{c.detail}]" if c.detail else c.text for c in cells]
-            lines.append(_markdown_row([*labels, *texts]))
+            lines.append(markdown_row([*labels, *texts]))
         for note in self.notes:
             lines += ["", note]
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        return f"{text}\n{self.measured.to_markdown()}" if self.measured else text
 
 
 def make_table(
@@ -255,6 +259,13 @@ def make_table(
         for identifier, given in ours.items()
         for answer in given
     ]
+    measured = [
+        (number, speed)
+        for number in printed
+        if (number.model, number.metric) == ("CAMP", SPEED)
+        and (speed := results.speeds.of(answering.get(number.id)))
+    ]
+    raw += [row for number, speed in measured for row in _measured_rows(number, speed)]
     flat = [answer for given in ours.values() for answer in given]
     return Table(
         layout=layout,
@@ -263,6 +274,7 @@ def make_table(
         cells=tuple(cells),
         notes=_notes(ours, layout, by_place, any(is_generated(a.data) for a in flat)),
         raw=tuple(raw),
+        measured=SpeedTable(tuple(speed for _, speed in measured)) if measured else None,
     )
 
 
@@ -270,15 +282,6 @@ def _row_order(layout: Layout, rows: Sequence[PaperNumber]) -> list[PaperNumber]
     """The rows, those with the same first labels together."""
     groups = list(dict.fromkeys(layout.labels(number)[:-1] for number in rows))
     return sorted(rows, key=lambda number: groups.index(layout.labels(number)[:-1]))
-
-
-def rows_to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    """CSV text; None becomes an empty field."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _heading(weights: str, scale: str) -> str:
@@ -356,6 +359,25 @@ def _our_row(number: PaperNumber, answer: Answer, scale: str) -> dict[str, objec
     }
 
 
+def _measured_rows(number: PaperNumber, speed: Speed) -> list[dict[str, object]]:
+    """What was measured on this machine, under a metric of its own: one row for each contestant."""
+    return [
+        {
+            **_reported_row(number),
+            "train_size": None,
+            "model": record.contestant,
+            "metric": "md_steps_per_s",
+            "value": record.steps,
+            "source": "measured on this machine",
+            "weights": record.weights,
+            "data": speed.data,
+            "scale": speed.scale,
+            "note": record.machine or record.why_not,
+        }
+        for record in map(speed.of, CONTESTANTS)
+    ]
+
+
 def _spans(labels: Sequence[tuple[str, ...]]) -> list[list[tuple[str, int]]]:
     """Row labels with the number of rows each covers; equal first labels stand once."""
     rows: list[list[tuple[str, int]]] = []
@@ -376,7 +398,3 @@ def _html_cell(cell: Cell, ours: bool) -> str:
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
     detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
     return f"<td{kind}>{escape(cell.text)}{detail}</td>"
-
-
-def _markdown_row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"

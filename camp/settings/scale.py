@@ -13,6 +13,7 @@ from camp.settings.schema import (
     DEFAULT_MD,
     DEFAULT_MODEL,
     DEFAULT_RESOURCES,
+    DEFAULT_SPEED,
     DEFAULT_TRAINING,
     PARTS,
     SCALE,
@@ -30,6 +31,7 @@ class Scale:
     name: str
     data: str
     weights: str  # own | published
+    seeds: list[int]  # of tasks that have none of their own; empty with published weights
     mirror: str | None
     data_folder: str | None
     datasets: Json
@@ -37,6 +39,7 @@ class Scale:
     notebooks: Json
     simulations: Json
     references: Json
+    speed: Json
 
     def runs(self, task: str) -> list[str]:
         """Names of the models of a task: seed-1, seed-2, … or published."""
@@ -125,12 +128,14 @@ def load_scale(
         data_folder=content.get("data_folder"),
         datasets=content["datasets"],
         tasks=tasks,
+        seeds=content.get("seeds", []),
         notebooks=content.get("notebooks", {}),
         simulations={
             name: _complete_simulation(simulated.content[name], simulation, tasks, content)
             for name, simulation in content.get("simulations", {}).items()
         },
         references=content.get("references", {}),
+        speed=merge(DEFAULT_SPEED, content.get("speed", {})),
     )
     for keys, complaint in _impossible(scale, content):
         raise given.error(keys, complaint)
@@ -148,6 +153,7 @@ def _complete_task(paper: Json, task: Json, content: Json) -> Json:
         "data": dataset.get("data", content["data"]),
         "note": dataset.get("note", ""),
         "resources": merge(DEFAULT_RESOURCES, content.get("resources", {})),
+        "seeds_together": False,
     }
     return merge(merge(defaults, paper), task)
 
@@ -192,6 +198,10 @@ def _impossible(scale: Scale, content: Json) -> Iterator[tuple[list[str | int], 
         for file in scale.reference_file(name, "msd"):
             if not Path(file).is_file():
                 yield ["references", name, "msd"], f"is '{file}', and there is no such file"
+    for index, name in enumerate(scale.speed["simulations"]):
+        if name not in scale.simulations:
+            hint = suggestion(name, [*scale.simulations])
+            yield ["speed", "simulations", index], f"is '{name}', no simulation of this scale{hint}"
     for name, task in scale.notebooks.items():
         if name == "trajectory":
             if task not in scale.simulations:
@@ -243,7 +253,7 @@ def _impossible_task(scale: Scale, name: str, given: Json) -> Iterator[tuple[lis
         yield ["dataset"], f"is '{wrong}', no dataset{suggestion(wrong, [*scale.datasets])}"
         return
     if scale.weights == "published":
-        for key in ("split", "seeds", "model", "training"):
+        for key in ("split", "seeds", "model", "training", "seeds_together"):
             if key in given:
                 yield (
                     [key],
@@ -260,6 +270,8 @@ def _impossible_task(scale: Scale, name: str, given: Json) -> Iterator[tuple[lis
         return
     if "checkpoint" in task:
         yield ["checkpoint"], "goes with 'weights: published' only"
+    if task["seeds_together"] and "seeds" in given:
+        yield ["seeds"], "goes without 'seeds_together', which takes the seeds of the scale"
     yield from _impossible_split(scale, name)
     if task["training"]["energy_weight"] == task["training"]["forces_weight"] == 0:
         yield ["training", "energy_weight"], "and forces_weight are both 0; nothing could be learnt"

@@ -56,6 +56,7 @@ DEFAULT_ANALYSIS: Json = {
     "threshold": 1.0,
     "window": 1.0,
 }
+DEFAULT_SPEED: Json = {"simulations": [], "seconds": 5.0, "threads": 2, "peers": []}
 DEFAULT_RESOURCES: Json = {"threads": 1, "gpu": 0, "mem_mb": 4000, "runtime": 60}
 
 
@@ -120,6 +121,7 @@ PARTS = ("train", "validation", "test")
 ELEMENT = r"^[A-Z][a-z]?$"
 PAIR = r"^[A-Z][a-z]?-[A-Z][a-z]?$"
 TRIPLE = r"^[A-Z][a-z]?-[A-Z][a-z]?-[A-Z][a-z]?$"
+PEERS = ("mace", "nequip")
 REFERENCES = ("aimd", "xray-2013", "xray-2014", "neutron", "revpbe0")
 NAME = "a name of letters, digits, '.', '_' and '-'"
 TEXT = _leaf("a text", type="string")
@@ -239,7 +241,9 @@ DATASET = _mapping(
 )
 _SIMULATION: Json = {
     "title": TEXT,
-    "paper": _mapping({"diffusivity": TEXT, "diffusivity_mae": TEXT, "stability": TEXT}),
+    "paper": _mapping(
+        {"diffusivity": TEXT, "diffusivity_mae": TEXT, "stability": TEXT, "speed": _list(TEXT)}
+    ),
     "md": MD,
     "analysis": ANALYSIS,
 }
@@ -275,6 +279,7 @@ SCALE = _mapping(
                     "energy_unavailable": TEXT,
                     "note": TEXT,
                     "resources": RESOURCES,
+                    "seeds_together": _leaf("true or false", type="boolean"),
                 },
                 required=["dataset"],
             )
@@ -293,6 +298,14 @@ SCALE = _mapping(
             )
         ),
         "references": _mapping(dict.fromkeys(REFERENCES, _REFERENCE)),
+        "speed": _mapping(
+            {
+                "simulations": _list(TEXT, unique=True),
+                "seconds": _number(0, above=True),
+                "threads": _whole(1),
+                "peers": _list(_choice(*PEERS), unique=True),
+            }
+        ),
     },
     required=["scale", "data", "weights", "datasets", "tasks"],
 )

@@ -26,9 +26,9 @@ lips:
     diffusivity_mae: t2-lips-19000-diffusivity
     stability: t2-lips-19000-stability
 lips-1fs: {paper: {diffusivity: text-lips-diffusivity-1fs}}
-water-300K: {paper: {diffusivity: text-water-diffusivity}}
-aspirin: {paper: {stability: ts2-aspirin-stability}}
-ethanol: {paper: {stability: ts2-ethanol-stability}}
+water-300K: {paper: {diffusivity: text-water-diffusivity, speed: [t3-water-speed, ts1-water-speed]}}
+aspirin: {paper: {stability: ts2-aspirin-stability, speed: [ts2-aspirin-speed]}}
+ethanol: {paper: {stability: ts2-ethanol-stability, speed: [ts2-ethanol-speed]}}
 nve-smooth: {}
 """
 
@@ -178,6 +178,50 @@ def write_analysis(
     path = folder / simulation / "analysis.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
+    return path
+
+
+def write_speeds(
+    folder: Path,
+    simulation: str,
+    *,
+    seconds: dict[str, float] | None = None,
+    device: str = "cpu: Some Processor",
+    data: str = "real (subset)",
+    scale: str = "quick",
+    unavailable: dict[str, str] | None = None,
+) -> Path:
+    """Measured speeds; MD is at 80 % of the rate of bare evaluations."""
+    labels = {"simulation": simulation, "scale": scale, "data": data, "note": ""}
+    seconds = seconds or {"CAMP": 0.02, "CAMP, plain": 0.1, "CAMP, literal": 0.4}
+    records = [
+        {
+            **labels,
+            "contestant": contestant,
+            "weights": "published" if "CAMP" in contestant else "random",
+            "structure": "H128O64",
+            "atoms": 192,
+            "edges": 10322,
+            "cutoff_A": 5.0,
+            "device": device,
+            "dtype": "float32",
+            "threads": 2,
+            "versions": {"torch": "2.13.0"},
+            "seconds_per_energy_forces": duration,
+            "md_steps_per_second": 0.8 / duration,
+            "peak_memory_bytes": 500 * 2**20,
+            "engine": "ase",
+            "timestep_fs": 1.0,
+        }
+        for contestant, duration in seconds.items()
+    ]
+    records += [
+        {**labels, "weights": "published", "contestant": contestant, "unavailable": reason}
+        for contestant, reason in (unavailable or {}).items()
+    ]
+    path = folder / f"{simulation}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(records))
     return path
 
 

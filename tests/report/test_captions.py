@@ -11,7 +11,7 @@ from camp.report.tables import LAYOUTS
 FOLDER = Path(__file__).resolve().parents[2] / "report"
 # caption and the wildcards of the rule that uses it
 CASES = [
-    *(("table", {"table": name}) for name in LAYOUTS),
+    *(("table", {"table": name}) for name in (*LAYOUTS, "speed")),
     ("predictions", {"kind": "parity", "task": "lips-10"}),
     ("predictions", {"kind": "errors", "task": "lips-10"}),
     ("training", {"task": "lips-10"}),

@@ -56,19 +56,29 @@ def data_folder(tmp_path):
     return folder
 
 
-def trainings(scale):
+def trainings(scale, *, together):
+    """How many trainings a scale has, together with others in one job or not."""
     content = read(scale)
-    return sum(len(task.get("seeds", content["seeds"])) for task in content["tasks"].values())
+    return sum(
+        len(task.get("seeds", content["seeds"]))
+        for task in content["tasks"].values()
+        if task.get("seeds_together", False) == together
+    )
 
 
 @pytest.mark.parametrize("scale", ["quick", "test", "subset", "paper"])
 def test_graph_with_own_training(tmp_path, data_folder, scale):
     jobs = dry_run(tmp_path, scale, "--config", f"data_folder={data_folder}")
     tasks = len(read(scale)["tasks"])
-    assert jobs["train"] == jobs["evaluate"] == trainings(scale)
+    alone, together = (trainings(scale, together=each) for each in (False, True))
+    assert jobs["train"] == alone
+    assert jobs.get("train_together", 0) == together / len(read(scale)["seeds"])
+    assert jobs["evaluate"] == alone + together
     assert jobs["split"] == jobs["training_figure"] == tasks
-    assert jobs["table"] == 9
+    assert jobs["table"] == 10
     assert jobs["paper_figure"] == 9
+    assert jobs["speed"] == len(read(scale)["speed"]["simulations"])
+    assert "peer_environment" not in jobs
     assert jobs["scoreboard"] == jobs["all"] == 1
     assert jobs["notebook"] == len(read(scale)["notebooks"])
     simulations = read(scale)["simulations"]
@@ -103,6 +113,8 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     assert jobs["not_simulated"] == 1
     assert jobs["analyse"] == len(content["simulations"]) - 1
     assert jobs["paper_figure"] == 9
+    # that of water has no structure to start from
+    assert jobs["speed"] == len(content["speed"]["simulations"]) - 1
     assert "train" not in jobs and "split" not in jobs
 
 
@@ -114,6 +126,11 @@ def test_default_scale_is_quick(tmp_path):
 
 def test_seeds_on_the_command_line(tmp_path):
     assert dry_run(tmp_path, "test", "--config", "seeds=[1,2,3]")["train"] == 3 + 1
+
+
+def test_peers_have_environments_of_their_own(tmp_path):
+    jobs = dry_run(tmp_path, "test", "--config", "speed={peers: [mace, nequip]}")
+    assert (jobs["peer_environment"], jobs["speed"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +171,15 @@ def test_everything_at_the_smallest_scale(tmp_path):
     assert "missing" in scoreboard  # what this scale does not have
     simulation = json.loads((results / "md/ethanol/replica-1/simulation.json").read_text())
     assert simulation["replicas"][0]["end"] == "completed"
+    speeds = json.loads((results / "speed/ethanol.json").read_text())
+    assert [one["contestant"] for one in speeds] == ["CAMP", "CAMP, plain", "CAMP, literal"]
+    assert all(one["seconds_per_energy_forces"] > 0 for one in speeds)
+    assert len({one["edges"] for one in speeds}) == 1
     figures = [f"figure-{name}" for name in ("2", "3", "4", "5", "6", "s1", "s2", "s3", "drift")]
     for name in (*figures, "parity-graphene", "errors-graphene", "training-md17-ethanol"):
         for kind in ("png", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 0
-    assert len(list((results / "tables").glob("*.html"))) == 9
+    assert len(list((results / "tables").glob("*.html"))) == 10
     assert {p.stem for p in (results / "notebooks").glob("*.html")} == {
         "training",
         "model",

@@ -1,0 +1,89 @@
+"""All contestants on one structure in one run, one after another, each in its own process.
+
+    python benchmarks/contestants/compare.py MODEL STRUCTURE --out JSON [--peer RECORD …]
+
+Ours are CAMP accelerated, CAMP plain, and the literal equations on full 3^v tensors. The others
+have an environment of their own, of which install.py wrote the record. Writes a list with one
+record for each contestant; a peer that could not be measured says why.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from camp.files import read_json, write_json
+
+HERE = Path(__file__).resolve().parent
+NAMES = {"mace": "MACE", "nequip": "NequIP"}
+LABELS = ("simulation", "scale", "task", "data", "weights", "note")
+
+
+def measured(command: Sequence[object], threads: int) -> dict[str, Any]:
+    """The record of one contestant.
+
+    :param command: without the option --json.
+    :raises subprocess.CalledProcessError: it failed.
+    """
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(variables, str(threads))}
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "record.json"
+        full = [*map(str, command), "--json", str(record)]
+        print("+", *full, flush=True)
+        done = subprocess.run(
+            full, env=environment, stderr=subprocess.PIPE, text=True, errors="replace", check=False
+        )
+        sys.stderr.write(done.stderr)
+        done.check_returncode()
+        return read_json(record)
+
+
+def measured_peer(
+    peer: Mapping[str, Any], options: Sequence[object], threads: int
+) -> dict[str, Any]:
+    """The record of a peer, or why there is none."""
+    name = peer["peer"]
+    if "reason" in peer:
+        return {"contestant": NAMES[name], "unavailable": peer["reason"]}
+    try:
+        return measured([peer["python"], HERE / f"peer_{name}.py", *options], threads)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or "").strip().splitlines()[-1:] or [str(error)]
+        return {"contestant": NAMES[name], "unavailable": f"it failed: {last[0]}"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("structure", type=Path)
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON")
+    parser.add_argument("--peer", type=Path, action="append", default=[], metavar="JSON")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each quantity")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    for label in LABELS:
+        parser.add_argument(f"--{label}", default="", help="kept with the records")
+    arguments = parser.parse_args()
+    model, structure = arguments.model, arguments.structure
+    options = [structure, "--seconds", arguments.seconds, "--device", arguments.device]
+    engine = "ase" if arguments.device == "cpu" else "torchsim"
+    camp = [sys.executable, "-m", "camp", "benchmark", model, *options, "--engine", engine]
+    literal = [sys.executable, HERE / "literal.py", *options, "--model", model]
+    records = [
+        measured(command, arguments.threads)
+        for command in (camp, [*camp, "--no-accelerate"], literal)
+    ]
+    records += [
+        measured_peer(read_json(peer), options, arguments.threads) for peer in arguments.peer
+    ]
+    kept = {label: getattr(arguments, label) for label in LABELS}
+    write_json(arguments.out, [{**kept, **record} for record in records])
+
+
+if __name__ == "__main__":
+    main()
