@@ -1,7 +1,7 @@
 """What the contestants share: arguments, the fastest of their modes, one record.
 
 Each runs in a process of its own, those from the package index with the Python of their own
-environment: of ours only the engine and the clock are used, which need torch and ASE alone.
+environment: of ours only what needs no more than torch and ASE is used, the engine and the clock.
 """
 
 import argparse
@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from camp.md.ase_engine import AseEngine
 from camp.md.states import State
 from camp.md.timing import SETTINGS, describe_machine, describe_structure, measure
+from camp.process import reuse_freed_memory
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def run(name: str, modes: Mapping[str, Mode], versions: Mapping[str, str], **det
     :param details: what else the record says, such as the configuration.
     """
     arguments = _parser(name).parse_args()
+    # As our own commands do; without it all take about a third longer.
+    reuse_freed_memory()
     atoms = ase.io.read(arguments.structure, index=0)
     ready, failed = {}, {}
     for mode, make in modes.items():

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from camp import __version__
-from camp.cli import benchmark, data, models, results, simulations
+from camp.cli import benchmark, data, models, plan, results, simulations
 from camp.errors import InputError
 
 # What the system refuses for reasons that the user can mend.
@@ -31,6 +31,7 @@ VERBS = (
     results.add_table,
     results.add_figure,
     results.add_scoreboard,
+    plan.add_plan,
 )
 
 

@@ -1,13 +1,17 @@
 """A small training that tests share: argon clusters and a tiny model."""
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from camp.settings import DEFAULT_MODEL, DEFAULT_TRAINING
+from camp.training.module import TrainingModule
 from camp.training.train import METRICS_FILE
 
 SETTINGS = {
@@ -56,3 +60,22 @@ def metrics(folder):
             {key: value for key, value in row.items() if key != "seconds"}
             for row in csv.DictReader(file)
         ]
+
+
+class InterruptedTrainingError(Exception):
+    pass
+
+
+@contextmanager
+def interrupted_in(epoch: int) -> Iterator[None]:
+    """Stops the training that is run within at the second step of an epoch."""
+    plain_step = TrainingModule.training_step
+
+    def step(module, batch, index):
+        if module.current_epoch == epoch and index == 1:
+            raise InterruptedTrainingError
+        return plain_step(module, batch, index)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedTrainingError):
+        patch.setattr(TrainingModule, "training_step", step)
+        yield

@@ -12,7 +12,7 @@ from camp.errors import InputError
 from camp.training.compiled import TracedLoss
 from camp.training.module import TrainingModule
 from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
-from tests.training.small_training import SETTINGS, clusters, metrics, settings
+from tests.training.small_training import SETTINGS, clusters, interrupted_in, metrics, settings
 
 
 def potential(seed):
@@ -103,22 +103,9 @@ def test_another_second_seed_leaves_the_first_alone(pair, tmp_path):
         assert torch.equal(value, theirs[name]), name
 
 
-class InterruptedTrainingError(Exception):
-    pass
-
-
-def test_resumed_together_equals_uninterrupted(pair, tmp_path, monkeypatch):
-    plain_step = TrainingModule.training_step
-
-    def step(module, batch, index):
-        if module.current_epoch == 1 and index == 1:
-            raise InterruptedTrainingError
-        return plain_step(module, batch, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "training_step", step)
-        with pytest.raises(InterruptedTrainingError):
-            together(tmp_path, [1, 2])
+def test_resumed_together_equals_uninterrupted(pair, tmp_path):
+    with interrupted_in(1):
+        together(tmp_path, [1, 2])
     with pytest.raises(InputError, match="--resume"):
         together(tmp_path, [1, 2])
     together(tmp_path, [1, 2], resume=True)

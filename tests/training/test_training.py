@@ -18,7 +18,7 @@ from camp.training.evaluation import Comparison, evaluation_record
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
 from camp.training.train import MODEL_FILE, SUMMARY_FILE, locked, train
-from tests.training.small_training import SETTINGS, clusters, metrics, settings
+from tests.training.small_training import SETTINGS, clusters, interrupted_in, metrics, settings
 
 
 def test_loss_of_two_structures_by_hand():
@@ -175,24 +175,11 @@ def test_other_seed_other_training(finished, tmp_path):
     assert metrics(tmp_path) != metrics(finished)
 
 
-class InterruptedTrainingError(Exception):
-    pass
-
-
 @pytest.fixture
-def interrupted(tmp_path, monkeypatch):
+def interrupted(tmp_path):
     """The same training, stopped in the middle of its fourth epoch."""
-    plain_step = TrainingModule.training_step
-
-    def step(module, batch, index):
-        if module.current_epoch == 3 and index == 1:
-            raise InterruptedTrainingError
-        return plain_step(module, batch, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "training_step", step)
-        with pytest.raises(InterruptedTrainingError):
-            train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
+    with interrupted_in(3):
+        train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
     assert not (tmp_path / MODEL_FILE).exists()
     return tmp_path
 
@@ -205,23 +192,14 @@ def test_resumed_training_equals_the_uninterrupted_one(interrupted, finished):
         assert torch.equal(value, theirs[name]), name
 
 
-def test_resumed_training_of_so_many_steps(tmp_path, monkeypatch):
+def test_resumed_training_of_so_many_steps(tmp_path):
     """The same in the middle of an epoch at which all steps are done, and of the one before."""
     options = settings(max_steps=11)
     data = clusters(6), clusters(3, seed=9)
     [expected] = train(options, *data, seeds=[1], out=tmp_path / "whole")
-    plain_step = TrainingModule.training_step
     for epoch in (2, 3):
-
-        def step(module, batch, index, epoch=epoch):
-            if module.current_epoch == epoch and index == 1:
-                raise InterruptedTrainingError
-            return plain_step(module, batch, index)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(TrainingModule, "training_step", step)
-            with pytest.raises(InterruptedTrainingError):
-                train(options, *data, seeds=[1], out=tmp_path / "parts", resume=epoch > 2)
+        with interrupted_in(epoch):
+            train(options, *data, seeds=[1], out=tmp_path / "parts", resume=epoch > 2)
     [summary] = train(options, *data, seeds=[1], out=tmp_path / "parts", resume=True)
     assert summary["steps"] == 11
     assert summary["stop_reason"] == expected["stop_reason"] == "all steps done"

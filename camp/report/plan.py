@@ -1,0 +1,199 @@
+"""What a scale will cost, and what of it is done: jobs, hours by measured rates, disk."""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from camp.errors import InputError
+from camp.files import read_json
+from camp.settings import Scale
+
+HEADINGS = ("", "done", "jobs left", "steps left", "steps/s", "hours left", "on")
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Item:
+    """The trainings of one task, or the replicas of one simulation.
+
+    ``steps`` are left at most, all jobs together, and None if nothing tells; ``rate`` is measured
+    in steps per second, None if it was not; ``side_by_side`` steps are made at a time.
+    """
+
+    name: str
+    done: int
+    wanted: int
+    jobs: int
+    steps: int | None
+    rate: float | None
+    device: str
+    side_by_side: int = 1
+
+    @property
+    def hours(self) -> float | None:
+        """At most, of one device."""
+        if self.steps == 0:
+            return 0.0
+        if self.steps is None or self.rate is None:
+            return None
+        return self.steps / self.side_by_side / self.rate / 3600
+
+    def row(self) -> tuple[str, ...]:
+        return (
+            self.name,
+            f"{self.done}/{self.wanted}",
+            str(self.jobs),
+            UNKNOWN if self.steps is None else f"{self.steps:,}",
+            UNKNOWN if self.rate is None else f"{self.rate:.3g}",
+            UNKNOWN if self.hours is None else f"{self.hours:.1f}",
+            self.device,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that takes long; the jobs for data, tables and figures take minutes."""
+
+    scale: str
+    trainings: tuple[Item, ...]
+    simulations: tuple[Item, ...]
+    bytes_now: int
+
+    def to_text(self) -> str:
+        lines = [f"Scale {self.scale}"]
+        for title, items in (("Trainings", self.trainings), ("Simulations", self.simulations)):
+            if items:
+                lines += ["", *_aligned([(title, *HEADINGS[1:]), *(item.row() for item in items)])]
+        items = self.trainings + self.simulations
+        lines.append("")
+        for device in sorted({item.device for item in items}):
+            own = [item for item in items if item.device == device]
+            known = sum(item.hours for item in own if item.hours is not None)
+            unknown = [item.name for item in own if item.hours is None]
+            line = f"{device} hours left: at most {known:.1f}"
+            if unknown:
+                line += f", and {', '.join(unknown)}, whose speed or length is not known yet"
+            lines.append(line)
+        lines.append(f"disk used by this scale: {self.bytes_now / 1e9:.2f} GB")
+        lines += [
+            "Trainings mostly end before all their steps. Speeds are of what ran in this folder: "
+            "trainings that are finished or on their way, the rule 'speed', finished simulations.",
+            "'snakemake --dry-run' counts the jobs of every kind.",
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(scale: Scale, results: Path) -> Plan:
+    """The plan of a scale.
+
+    :param results: its folder; what is in it counts as done, and tells how fast this machine is.
+    :raises InputError: a file in there that cannot be read.
+    """
+    trainings: tuple[Item, ...] = ()
+    if scale.weights == "own":
+        trainings = tuple(
+            _training(scale, task, results / "training" / task) for task in scale.tasks
+        )
+    simulations = tuple(_simulation(scale, name, results) for name in scale.simulations)
+    size = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
+    return Plan(scale.name, trainings, simulations, size)
+
+
+def _training(scale: Scale, task: str, folder: Path) -> Item:
+    settings = scale.tasks[task]
+    seeds = settings["seeds"]
+    together = len(seeds) if settings["seeds_together"] else 1
+    most = _most_steps(settings["split"]["train"], settings["training"])
+    done, left, rates = 0, 0, []
+    for seed in seeds:
+        steps, seconds = _progress(folder / f"seed-{seed}" / "metrics.csv")
+        if seconds:
+            rates.append(steps / seconds)
+        if (folder / f"seed-{seed}" / "training.json").exists():
+            done += 1
+        elif most is not None:
+            left += max(most - steps, 0)
+    unfinished = len(seeds) - done
+    return Item(
+        name=task,
+        done=done,
+        wanted=len(seeds),
+        jobs=math.ceil(unfinished / together),
+        steps=None if unfinished and most is None else left,
+        rate=sum(rates) / len(rates) if rates else None,
+        device=_device(settings),
+        side_by_side=together,
+    )
+
+
+def _most_steps(structures: int | str, training: dict) -> int | None:
+    """Steps of one training that does not end early."""
+    limits = []
+    if training["max_steps"] is not None:
+        limits.append(training["max_steps"])
+    if isinstance(structures, int):
+        limits.append(training["max_epochs"] * math.ceil(structures / training["batch_size"]))
+    return min(limits, default=None)
+
+
+def _progress(metrics: Path) -> tuple[int, float]:
+    """Steps and seconds of a training so far."""
+    if not metrics.exists():
+        return 0, 0.0
+    try:
+        rows = list(csv.DictReader(metrics.read_text(encoding="utf-8").splitlines()))
+        return (int(rows[-1]["step"]), float(rows[-1]["seconds"])) if rows else (0, 0.0)
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{metrics}: not a table of metrics; delete it") from None
+
+
+def _simulation(scale: Scale, name: str, results: Path) -> Item:
+    settings = scale.simulations[name]
+    md, parts = settings["md"], scale.parts(name)
+    summaries = [
+        read_json(file)
+        for part in parts
+        if (file := results / "md" / name / part / "simulation.json").exists()
+    ]
+    steps = round(1000 * (md["equilibration"] + md["length"]) / md["timestep"])
+    replicas = md["replicas"] // len(parts)
+    left = len(parts) - len(summaries)
+    rates = list(_measured_rates(results / "speed" / f"{name}.json"))
+    rates = rates or [
+        rate
+        for summary in summaries
+        for replica in summary["replicas"]
+        if (rate := replica["steps_per_second"])
+    ]
+    return Item(
+        name=name,
+        done=len(summaries) * replicas,
+        wanted=md["replicas"],
+        jobs=left,
+        steps=left * replicas * steps,
+        rate=sum(rates) / len(rates) if rates else None,
+        device=_device(settings),
+    )
+
+
+def _measured_rates(speed: Path) -> Iterator[float]:
+    if speed.exists():
+        for record in read_json(speed):
+            if record["contestant"] == "CAMP" and record.get("md_steps_per_second"):
+                yield record["md_steps_per_second"]
+
+
+def _device(settings: dict) -> str:
+    return "GPU" if settings["resources"]["gpu"] else "CPU"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
