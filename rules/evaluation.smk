@@ -23,7 +23,8 @@ rule evaluate:
     resources:
         gpu=resource("gpu"),
         mem_mb=resource("mem_mb"),
-        runtime=resource("runtime"),
+        # The task's time is that of its training.
+        runtime=lambda w: min(240, SCALE.tasks[w.task]["resources"]["runtime"]),
     params:
         arguments=lambda w: evaluation_arguments(w.task, w.run),
         code=code("evaluate"),
