@@ -244,7 +244,8 @@ def _train(
     if SLURMEnvironment.detect():
         plugins.append(SLURMEnvironment(auto_requeue=False))
     trainer = pl.Trainer(
-        accelerator="auto",
+        # Never another kind of device: Apple's has no float64.
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
         max_epochs=options["max_epochs"],
