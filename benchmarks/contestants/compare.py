@@ -2,9 +2,10 @@
 
     python benchmarks/contestants/compare.py MODEL STRUCTURE --out JSON [--peer RECORD …]
 
-Ours are CAMP accelerated, CAMP plain, and the literal equations on full 3^v tensors. The others
-have an environment of their own, of which install.py wrote the record. Writes a list with one
-record for each contestant; a peer that could not be measured says why.
+The structure is first brought to the temperature of the measurement by our model. Ours are CAMP
+accelerated, CAMP plain, and the literal equations on full 3^v tensors. The others have an
+environment of their own, of which install.py wrote the record. Writes a list with one record for
+each contestant; a peer that could not be measured says why.
 """
 
 import argparse
@@ -16,7 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ase.io
+
+import camp
 from camp.files import read_json, write_json
+from camp.md.benchmark import equilibrated
 
 HERE = Path(__file__).resolve().parent
 NAMES = {"mace": "MACE", "nequip": "NequIP"}
@@ -69,7 +74,16 @@ def main() -> None:
     for label in LABELS:
         parser.add_argument(f"--{label}", default="", help="kept with the records")
     arguments = parser.parse_args()
-    model, structure = arguments.model, arguments.structure
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder) / "start.xyz"
+        atoms = equilibrated(camp.load(arguments.model), ase.io.read(arguments.structure, index=0))
+        ase.io.write(start, atoms, format="extxyz")
+        compare(arguments, start)
+
+
+def compare(arguments: argparse.Namespace, structure: Path) -> None:
+    """Measure all contestants and write their records."""
+    model = arguments.model
     options = [structure, "--seconds", arguments.seconds, "--device", arguments.device]
     engine = "ase" if arguments.device == "cpu" else "torchsim"
     camp = [sys.executable, "-m", "camp", "benchmark", model, *options, "--engine", engine]

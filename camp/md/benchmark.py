@@ -19,6 +19,9 @@ from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 
 ENGINES = ("ase", "torchsim")
+# fs and steps, with which a structure is brought to the temperature.
+THERMOSTAT_TIME = 100.0
+EQUILIBRATION = 1000
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,23 @@ def benchmark(
         "replicas": replicas,
         "model_sha256": model_hash(potential),
     }
+
+
+def equilibrated(potential: Potential, atoms: Atoms) -> Atoms:
+    """The structure after a picosecond at the temperature of the measurement. Structures of a
+    dataset may be far hotter, and neighbour lists then wear out faster than in use.
+
+    :raises InputError: it explodes, or see :func:`benchmark`.
+    """
+    potential.check(atoms)
+    start = initial_state(atoms, SETTINGS["temperature"], seed=1)
+    settings = {**SETTINGS, "thermostat_time": THERMOSTAT_TIME}
+    engine = AseEngine(lambda: Calculator(potential), [start], settings, ensemble="nvt")
+    engine.advance(EQUILIBRATION)
+    (sample,) = engine.samples()
+    if sample.failed:
+        raise InputError(f"the simulation of the structure exploded: {sample.failed}")
+    return sample.state.atoms
 
 
 def _subject(

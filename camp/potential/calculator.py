@@ -7,7 +7,6 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from camp.graph.skin import SKIN, SkinList
 from camp.potential.accelerated import AcceleratedPotential, accelerated
@@ -15,6 +14,9 @@ from camp.potential.potential import Potential
 
 # Å; wide, because on the CPU a new list takes longer than leaving out what an old one has too many.
 CPU_SKIN = 1.0
+
+# xx, yy, zz, yz, xz, xy of a symmetric 3 × 3 matrix in one row.
+VOIGT = (0, 4, 8, 5, 2, 1)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -101,5 +103,5 @@ class Calculator(AseCalculator):
             "forces": result.forces.cpu().double().numpy(),
         }
         if volume := self.atoms.cell.volume:
-            stress = result.virials[0].cpu().double().numpy() / volume
-            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+            virial = result.virials[0].cpu().double().numpy()
+            self.results["stress"] = virial.take(VOIGT) / volume

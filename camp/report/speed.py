@@ -56,8 +56,9 @@ _HEADINGS = (
 )
 _CAPTION = (
     "Measured one after another on one machine; medians. Energy and forces: with a neighbour list "
-    "that exists. MD: velocity Verlet (NVE), 1 fs, with neighbour lists. Times faster: energy and "
-    "forces. Peak memory: on a GPU that of tensors, else of the whole process with its libraries. "
+    "that exists. MD: velocity Verlet (NVE), 1 fs, with neighbour lists, from a structure brought "
+    "to 300 K. Times faster: energy and forces. Peak memory: on a GPU that of tensors, else of the "
+    "whole process with its libraries. "
     "Speeds on other machines, such as the paper's V100, must not be compared with these."
 )
 

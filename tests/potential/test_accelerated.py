@@ -12,7 +12,7 @@ from ase.md.verlet import VelocityVerlet
 import camp
 from camp.errors import InputError
 from camp.potential.accelerated import AcceleratedPotential
-from camp.potential.native import geometry, library, sums
+from camp.potential.native import library, team
 from camp.potential.splines import SplineTables
 from tests.models.test_camp import make_potential
 from tests.physics import PotentialPhysics, random_structure
@@ -92,8 +92,7 @@ def test_precision_can_be_changed_later(compiled):
 
 @needs_compiler
 def test_threads_change_nothing(monkeypatch):
-    monkeypatch.setattr(sums, "SLOTS_PER_THREAD", 1)
-    monkeypatch.setattr(geometry, "SLOTS_PER_THREAD", 1)
+    monkeypatch.setattr(team, "SLOTS_PER_THREAD", 1)
     potential = AcceleratedPotential(make_potential())
     structure = random_structure(potential)
     threads = torch.get_num_threads()

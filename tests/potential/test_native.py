@@ -1,5 +1,8 @@
 """Compiled evaluation: the order of atoms, lists with pairs beyond the cutoff, coinciding atoms."""
 
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from camp.graph import batch_graphs, build_graph
 from camp.graph.neighbours import CoincidingAtomsError
 from camp.graph.skin import SkinList
 from camp.potential.accelerated import AcceleratedPotential
-from camp.potential.native import geometry, library
+from camp.potential.native import geometry, library, team
 from tests.models.test_camp import make_potential
 from tests.physics import random_structure
 
@@ -80,3 +83,38 @@ def test_coinciding_atoms_are_named(plain, fast):
     with torch.no_grad(), pytest.raises(CoincidingAtomsError) as caught:
         fast(batch)
     assert {caught.value.first, caught.value.second} == {4, 5}
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    """More than some machines have cores, and all at work however small the structure."""
+    monkeypatch.setattr(team, "SLOTS_PER_THREAD", 1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_several_callers_share_the_threads(plain, fast, three_threads):
+    """Each gets the result of its own structure, bit for bit."""
+    structures = [random_structure(plain, atoms=6 + k) for k in range(4)]
+    alone = [fast.evaluate(atoms).forces[0].tolist() for atoms in structures]
+    with ThreadPoolExecutor(4) as callers:
+        together = list(callers.map(fast.evaluate, 10 * structures))
+    assert [result.forces[0].tolist() for result in together] == 10 * alone
+
+
+def _put_forces(queue, potential, atoms):
+    queue.put(potential.evaluate(atoms).forces[0].tolist())
+
+
+def test_a_forked_process_has_threads_of_its_own(plain, fast, three_threads):
+    """Those of its parent are not there."""
+    atoms = random_structure(plain)
+    expected = fast.evaluate(atoms).forces[0].tolist()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_put_forces, args=(queue, fast, atoms), daemon=True)
+    child.start()
+    assert queue.get(timeout=60) == expected
+    child.join()

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "channels.hpp"
+#include "team.hpp"
 
 namespace {
 
@@ -159,18 +160,14 @@ void for_each_tile(int64_t first, int64_t last, Function function) {
         function(tile, std::min(tile_atoms, last - tile));
 }
 
-}  // namespace
-
-extern "C" {
-
-// Atoms first, …, last − 1. Blocked: sums and features to moments and, unless this is the last
-// layer, next features. Scalars (atoms, channels) are not blocked.
-void camp_atoms(const Layer *layer, int64_t first, int64_t last, const Vector *sums,
-                const Vector *features, Vector *moments, Vector *next, Real *scalars) {
+// Blocked: sums and features to moments and, unless this is the last layer, next features. Scalars
+// (atoms, channels) are not blocked.
+void forward(const Part &part, const Layer *layer, const Vector *sums, const Vector *features,
+             Vector *moments, Vector *next, Real *scalars) {
     const int64_t outputs = layer->message_components, inputs = layer->feature_components;
     std::vector<Vector> messages(tile_atoms * blocks * outputs), tensors(layer->size),
         scalar(tile_atoms * blocks);
-    for_each_tile(first, last, [&](int64_t tile, int64_t atoms) {
+    for_each_tile(part.first, part.last, [&](int64_t tile, int64_t atoms) {
         constexpr int64_t size = blocks * moment_components;
         Vector *moment = moments + tile * size;
         const Vector *feature = features + tile * blocks * inputs;
@@ -198,17 +195,18 @@ void camp_atoms(const Layer *layer, int64_t first, int64_t last, const Vector *s
     });
 }
 
-// From the derivatives with respect to next features and scalars that with respect to sums and,
-// unless the pointer is null, what is added to that with respect to features. What is derived with
-// respect to next features is the sum of so many copies, a stride apart; it is left in the first.
-void camp_atoms_backward(const Layer *layer, int64_t first, int64_t last, const Vector *moments,
-                         Vector *of_next, int64_t copies, int64_t stride, const Real *of_scalars,
-                         Vector *of_sums, Vector *of_features) {
+// From the derivatives with respect to next features, in copies to be added up in the first, and to
+// scalars: that with respect to sums and, unless the pointer is null, the first part of that with
+// respect to features.
+void backward(const Part &part, const Layer *layer, const Vector *moments,
+              const Copies<Vector> *of_next, const Real *of_scalars, Vector *of_sums,
+              const Copies<Vector> *of_features) {
     const int64_t outputs = layer->message_components, inputs = layer->feature_components;
     std::vector<Vector> of_messages(tile_atoms * blocks * outputs), tensors(layer->size),
         of_tensors(layer->size), of_moments(tile_atoms * blocks * moment_components),
         of_scalar(tile_atoms * blocks);
-    for_each_tile(first, last, [&](int64_t tile, int64_t atoms) {
+    if (of_features) std::fill_n(of_features->own(part), of_features->stride, Vector{});
+    for_each_tile(part.first, part.last, [&](int64_t tile, int64_t atoms) {
         constexpr int64_t size = blocks * moment_components;
         const auto add = [&](const Mixing &mixing, const Vector *in, int64_t in_components,
                              Vector *out, int64_t out_components) {
@@ -217,14 +215,15 @@ void camp_atoms_backward(const Layer *layer, int64_t first, int64_t last, const 
         pack(atoms, 1, of_scalars + tile * channels, reinterpret_cast<Real *>(of_scalar.data()));
         std::fill(of_messages.begin(), of_messages.end(), Vector{});
         add(layer->scalar_update, of_scalar.data(), 1, of_messages.data(), outputs);
-        Vector *of_updated = of_next + tile * size;
-        for (int64_t copy = 1; copy < copies; ++copy)
-            for (int64_t k = 0; k < atoms * size; ++k)
-                of_updated[k] += of_updated[copy * stride + k];
+        Vector *of_updated = of_next ? of_next->values + tile * size : nullptr;
+        if (of_next)
+            for (int64_t copy = 1; copy < of_next->count; ++copy)
+                for (int64_t k = 0; k < atoms * size; ++k)
+                    of_updated[k] += of_updated[copy * of_next->stride + k];
         if (layer->update.ranks)
             add(layer->update, of_updated, moment_components, of_messages.data(), outputs);
         if (of_features) {
-            Vector *of_feature = of_features + tile * blocks * inputs;
+            Vector *of_feature = of_features->own(part) + tile * blocks * inputs;
             add(layer->scalar_keep, of_scalar.data(), 1, of_feature, inputs);
             if (layer->update.ranks)
                 add(layer->keep, of_updated, moment_components, of_feature, inputs);
@@ -241,4 +240,8 @@ void camp_atoms_backward(const Layer *layer, int64_t first, int64_t last, const 
             moment_components);
     });
 }
-}
+
+}  // namespace
+
+EXPORT(camp_atoms, forward)
+EXPORT(camp_atoms_backward, backward)

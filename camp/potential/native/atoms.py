@@ -8,7 +8,8 @@ from torch import Tensor
 
 from camp.cartesian.symmetric import number_of_components
 from camp.models.camp import CampLayer, HyperMoments
-from camp.potential.native.library import Blocks, load
+from camp.potential.native.library import Blocks, addresses
+from camp.potential.native.team import Copies, Steps
 
 
 class CompiledAtoms:
@@ -28,12 +29,9 @@ class CompiledAtoms:
         max_rank: int,
         dtype: torch.dtype,
     ):
-        self._library = load("atoms.cpp", dtype, channels=channels, max_rank=max_rank)
-        integers, pointer = 2 * (ctypes.c_int64,), ctypes.c_void_p
-        self._library.camp_atoms.argtypes = (pointer, *integers, *5 * (pointer,))
-        self._library.camp_atoms_backward.argtypes = (
-            *(pointer, *integers, pointer, pointer),
-            *(*integers, *3 * (pointer,)),
+        names = ("camp_atoms", "camp_atoms_backward")
+        self._forward, self._backward = addresses(
+            names, "atoms.cpp", dtype, channels=channels, max_rank=max_rank
         )
         self.layout = Blocks(channels, dtype)
         hyper = layer.hyper
@@ -61,37 +59,38 @@ class CompiledAtoms:
             *(self._mixing(matrices) for matrices in mixings),
         )
 
-    def forward(self, first: int, last: int, *tensors: Tensor | None) -> None:
-        """For the atoms first, …, last − 1: from sums over neighbours and the features that were
-        summed to moments, the next features (None in the last layer) and scalars.
+    def forward(
+        self,
+        steps: Steps,
+        sums: Tensor,
+        features: Tensor,
+        moments: Tensor,
+        following: Tensor | None,
+        scalars: Tensor,
+    ) -> None:
+        """From sums over neighbours and the features that were summed to moments, the next
+        features (None in the last layer) and scalars.
 
         Scalars are (n, channels); all others have channels in blocks.
         """
-        self._library.camp_atoms(ctypes.byref(self._layer), first, last, *_addresses(tensors))
+        steps.add(self._forward, self._layer, sums, features, moments, following, scalars)
 
     def backward(
         self,
-        first: int,
-        last: int,
+        steps: Steps,
         moments: Tensor,
-        of_following: Tensor | None,
-        *others: Tensor | None,
+        of_following: Copies | None,
+        of_scalars: Tensor,
+        of_sums: Tensor,
+        of_features: Copies | None,
     ) -> None:
         """From the derivatives with respect to next features and scalars to that with respect to
-        sums; adds to that with respect to features, unless None, what does not come through the
-        sums. That with respect to next features is the sum of ``of_following`` over its first
-        axis, of which these atoms' first place is used up.
+        sums, and to that with respect to features, unless None, as far as it does not come through
+        the sums. That with respect to next features is the sum of its copies, of which the first
+        is used up.
         """
-        copies = 0 if of_following is None else len(of_following)
-        self._library.camp_atoms_backward(
-            ctypes.byref(self._layer),
-            first,
-            last,
-            *_addresses((moments, of_following)),
-            copies,
-            moments.numel() // self.layout.lanes,
-            *_addresses(others),
-        )
+        arguments = (moments, of_following, of_scalars, of_sums, of_features)
+        steps.add(self._backward, self._layer, *arguments, together=True)
 
     def _mixing(self, matrices: Sequence[Tensor]) -> "_Mixing":
         if not matrices:
@@ -105,10 +104,6 @@ class CompiledAtoms:
 def begin(rank: int) -> int:
     """Components of all ranks below this one."""
     return sum(number_of_components(v) for v in range(rank))
-
-
-def _addresses(tensors: Sequence[Tensor | None]) -> list[int | None]:
-    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 class _Mixing(ctypes.Structure):

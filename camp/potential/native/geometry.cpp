@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "team.hpp"
+
 using Real = REAL;
 
 // Row-major arrays of `width` neighbour slots for each atom: the pairs of a list, and those of
@@ -23,14 +25,14 @@ struct Slots {
     Real *vectors;             // (atoms, width, 3)
 };
 
-extern "C" {
+namespace {
 
-// Of the rows first, …, last − 1: the edges within the cutoff, r_ij = r_j − r_i + shift. Returns
-// the slot of the shortest in the list, and its length squared.
-int64_t camp_edges(const Slots *slots, int64_t first, int64_t last, double *shortest) {
-    int64_t closest = 0;
-    *shortest = INFINITY;
-    for (int64_t r = first; r < last; ++r) {
+// The edges within the cutoff, r_ij = r_j − r_i + shift; for each thread the slot of the shortest in
+// the list, and its length squared.
+void edges(const Part &part, const Slots *slots, double *shortest_of, int64_t *closest_of) {
+    double &shortest = shortest_of[part.number] = INFINITY;
+    int64_t &closest = closest_of[part.number] = 0;
+    for (int64_t r = part.first; r < part.last; ++r) {
         const int64_t i = slots->atom[r];
         int64_t edge = r * slots->width;
         for (int64_t slot = i * slots->width; slot < (i + 1) * slots->width; ++slot) {
@@ -42,8 +44,8 @@ int64_t camp_edges(const Slots *slots, int64_t first, int64_t last, double *shor
                                slots->shifts[3 * slot + axis];
                 square += vector[axis] * vector[axis];
             }
-            if (square < *shortest) {
-                *shortest = square;
+            if (square < shortest) {
+                shortest = square;
                 closest = slot;
             }
             if (!(square < slots->cutoff * slots->cutoff)) continue;
@@ -55,14 +57,16 @@ int64_t camp_edges(const Slots *slots, int64_t first, int64_t last, double *shor
         }
         std::fill(slots->mask + edge, slots->mask + (r + 1) * slots->width, false);
     }
-    return closest;
 }
 
-// From G_ij, the derivative with respect to r_ij, of the rows first, …, last − 1: what they add to
-// the forces (atoms, 3), G_ij on i and −G_ij on j, and to sum_ij r_ij ⊗ G_ij (systems, 3, 3).
-void camp_forces(const Slots *slots, int64_t first, int64_t last, const Real *gradients,
-                 double *forces, double *virials) {
-    for (int64_t r = first; r < last; ++r) {
+// From G_ij, the derivative with respect to r_ij: what it adds to the forces (atoms, 3), G_ij on i
+// and −G_ij on j, and to sum_ij r_ij ⊗ G_ij (systems, 3, 3).
+void forces(const Part &part, const Slots *slots, const Real *gradients,
+            const Copies<double> *forces_of, const Copies<double> *virials_of) {
+    double *forces = forces_of->own(part), *virials = virials_of->own(part);
+    std::fill_n(forces, forces_of->stride, 0);
+    std::fill_n(virials, virials_of->stride, 0);
+    for (int64_t r = part.first; r < part.last; ++r) {
         double force[3]{}, virial[9]{};
         for (int64_t edge = r * slots->width;
              edge < (r + 1) * slots->width && slots->mask[edge]; ++edge) {
@@ -80,4 +84,8 @@ void camp_forces(const Slots *slots, int64_t first, int64_t last, const Real *gr
         for (int k = 0; k < 9; ++k) virials[9 * slots->system[i] + k] += virial[k];
     }
 }
-}
+
+}  // namespace
+
+EXPORT(camp_edges, edges)
+EXPORT(camp_forces, forces)

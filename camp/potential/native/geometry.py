@@ -1,7 +1,6 @@
 """Edges and forces for a graph on the CPU, from geometry.cpp."""
 
 import ctypes
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -9,10 +8,9 @@ from torch import Tensor
 from camp.graph import AtomicGraph
 from camp.graph.skin import refuse_coincidence
 from camp.potential.derivatives import AtomicEnergies, Derivatives
-from camp.potential.native.library import in_threads, load, threads_for
+from camp.potential.native.library import addresses
+from camp.potential.native.team import Copies, Steps, threads_for
 
-# Fewer neighbour slots than this are done before another thread has woken up.
-SLOTS_PER_THREAD = 20_000
 # Of more atoms than these, not everything fits into the cache, and neighbours should be near.
 MOST_UNSORTED_ATOMS = 4_000
 BOX = 4.0  # Å
@@ -31,7 +29,7 @@ def evaluate_compiled(
 
     :raises camp.graph.neighbours.CoincidingAtomsError: with the indices in the batch.
     """
-    library = _library(dtype)
+    edges, add_forces = addresses(("camp_edges", "camp_forces"), "geometry.cpp", dtype)
     n, width = graph.mask.shape
     given = (graph.positions, graph.neighbours, graph.shifts, graph.mask, graph.system)
     listed = [tensor.contiguous() for tensor in given]
@@ -40,32 +38,25 @@ def evaluate_compiled(
     neighbours, mask = torch.empty_like(listed[1]), torch.empty_like(listed[3])
     vectors = torch.empty(n, width, 3, dtype=dtype)
     tensors = (*listed, atom, row, neighbours, mask, vectors)
-    slots = ctypes.byref(_Slots(width, cutoff, *(tensor.data_ptr() for tensor in tensors)))
-    threads = threads_for(n, n * width // SLOTS_PER_THREAD)
-    closest = []
-
-    def form(_: int, first: int, last: int) -> None:
-        square = ctypes.c_double()
-        place = library.camp_edges(slots, first, last, ctypes.byref(square))
-        closest.append((square.value, place))
-
-    in_threads(n, threads, form)
-    square, place = min(closest)
+    slots = _Slots(width, cutoff, *(tensor.data_ptr() for tensor in tensors))
+    threads = threads_for(n, n * width)
+    squares, places = torch.empty(threads, dtype=torch.float64), torch.empty(threads).long()
+    steps = Steps()
+    steps.add(edges, slots, squares, places)
+    steps.run(n, threads)
+    square, place = min(zip(squares.tolist(), places.tolist(), strict=True))
     refuse_coincidence(graph, square**0.5, place)
     with torch.enable_grad():
         leaf = vectors.requires_grad_(True)
         energies = atomic_energies(species[atom], leaf, neighbours, graph.reverse, mask)
         (gradient,) = torch.autograd.grad(energies.sum(), leaf)
     gradient = gradient.contiguous()
-    # One for each thread, because atoms of several threads have neighbours in common.
-    forces = torch.zeros(threads, n, 3, dtype=torch.float64)
-    virials = torch.zeros(threads, graph.number_of_systems, 3, 3, dtype=torch.float64)
-
-    def add(number: int, first: int, last: int) -> None:
-        results = (tensor.data_ptr() for tensor in (gradient, forces[number], virials[number]))
-        library.camp_forces(slots, first, last, *results)
-
-    in_threads(n, threads, add)
+    # For each thread, because atoms of several threads have neighbours in common.
+    forces = torch.empty(threads, n, 3, dtype=torch.float64)
+    virials = torch.empty(threads, graph.number_of_systems, 3, 3, dtype=torch.float64)
+    steps = Steps()
+    steps.add(add_forces, slots, gradient, Copies(forces), Copies(virials))
+    steps.run(n, threads)
     energies = energies.detach()[row]
     totals = energies.new_zeros(graph.number_of_systems).index_add(0, graph.system, energies)
     virial = virials.sum(0)
@@ -99,14 +90,3 @@ class _Slots(ctypes.Structure):
             for name in ("system", "atom", "row", "neighbours", "mask", "vectors")
         ),
     )
-
-
-@cache
-def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    library = load("geometry.cpp", dtype)
-    integers, pointer = 2 * (ctypes.c_int64,), ctypes.c_void_p
-    library.camp_edges.argtypes = (pointer, *integers, pointer)
-    library.camp_edges.restype = ctypes.c_int64
-    library.camp_forces.argtypes = (pointer, *integers, *3 * (pointer,))
-    library.camp_forces.restype = None
-    return library

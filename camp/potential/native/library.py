@@ -8,11 +8,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ from camp.files import atomic_path
 SOURCES = Path(__file__).parent
 FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"),
-    *("-fPIC", "-shared"),
+    *("-fPIC", "-shared", "-pthread"),
 )
 REALS = {torch.float32: "float", torch.float64: "double"}
 VECTOR_BYTES = 32  # as in channels.hpp
@@ -49,7 +48,7 @@ def load(source: str, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
     options += [f"-D{key.upper()}={value}" for key, value in sorted(definitions.items())]
     # The compiler's own definitions tell its version and the processor it compiles for.
     target = _run(name, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull)
-    texts = [(SOURCES / file).read_text() for file in (source, "channels.hpp")]
+    texts = [file.read_text() for file in (SOURCES / source, *sorted(SOURCES.glob("*.hpp")))]
     key = hashlib.sha256("\n".join([*texts, *options, target]).encode()).hexdigest()
     path = _cache_folder() / f"{Path(source).stem}-{key[:24]}.so"
     if not path.is_file():
@@ -58,22 +57,15 @@ def load(source: str, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-def threads_for(atoms: int, work: int) -> int:
-    """How many threads to use where there is work for so many: not more than torch may."""
-    return max(1, min(torch.get_num_threads(), atoms, work))
+def addresses(names: Sequence[str], *source: Any, **definitions: int) -> list[int]:
+    """Where the functions of a library begin, for :meth:`camp.potential.native.team.Steps.add`.
 
-
-def in_threads(atoms: int, threads: int, part: Callable[[int, int, int], None]) -> None:
-    """Call part(number, first atom, last atom + 1) for ranges of atoms, one for each thread."""
-    if threads == 1:
-        part(0, 0, atoms)
-        return
-    bounds = pairwise(atoms * k // threads for k in range(threads + 1))
-    own, *others = ((number, *ends) for number, ends in enumerate(bounds))
-    futures = [_pool(threads - 1).submit(part, *arguments) for arguments in others]
-    part(*own)
-    for future in futures:
-        future.result()
+    :param source: and the definitions, as for :func:`load`.
+    :raises InputError: see :func:`load`.
+    """
+    library = load(*source, **definitions)
+    places = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names]
+    return [place for place in places if place is not None]
 
 
 class Blocks:
@@ -102,12 +94,3 @@ def _run(*command: str) -> str:
 
 def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camp"
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
-
-
-# A forked process has none of the threads.
-os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -15,6 +15,7 @@ from camp.potential.native.atoms import CompiledAtoms
 from camp.potential.native.library import Blocks
 from camp.potential.native.readout import CompiledReadout
 from camp.potential.native.sums import CompiledSums, Edges
+from camp.potential.native.team import Copies, Steps
 from camp.potential.splines import SplineTables
 
 
@@ -65,7 +66,7 @@ class CompiledLayer:
         self.table = self.sums.pack_table(table)
 
     def forward(
-        self, edges: Edges, features: Tensor, energies: Tensor
+        self, steps: Steps, edges: Edges, features: Tensor, energies: Tensor
     ) -> tuple[_Kept, Tensor | None]:
         """From features to the features of the next layer, if there is one, both with channels in
         blocks: (n, blocks, components, lanes). Adds to energies (n,).
@@ -76,42 +77,37 @@ class CompiledLayer:
         scalars = features.new_empty(n, self.channels)
         kept = _Kept(features, torch.empty_like(sums), scalars.new_empty(n, self.readout.hidden))
         structure = edges.structure(self.table, features)
-
-        def part(_: int, first: int, last: int) -> None:
-            if self.first:
-                self.sums.order(structure, first, last)
-            self.sums.forward(structure, first, last, sums)
-            self.atoms.forward(first, last, sums, features, kept.moments, following, scalars)
-            self.readout.forward(first, last, scalars, kept.hidden, energies)
-
-        edges.in_threads(part)
+        if self.first:
+            self.sums.order(steps, structure)
+        self.sums.forward(steps, structure, sums)
+        self.atoms.forward(steps, sums, features, kept.moments, following, scalars)
+        self.readout.forward(steps, scalars, kept.hidden, energies)
         return kept, following
 
     def backward(
         self,
+        steps: Steps,
         edges: Edges,
         kept: _Kept,
-        of_following: Tensor | None,
+        of_following: Copies | None,
         of_energies: Tensor,
         of_vectors: Tensor,
-    ) -> Tensor | None:
+    ) -> Copies | None:
         """From derivatives with respect to the results that with respect to the features, except
-        in the first layer, where they are constants: both (copies, n, blocks, components, lanes),
-        to be added up over the copies. Adds to the derivative with respect to edge vectors.
+        in the first layer, where they are constants: both to be added up over the copies (threads,
+        n, blocks, components, lanes). Adds to the derivative with respect to edge vectors.
         """
         of_sums = torch.empty_like(kept.moments)
         of_scalars = kept.moments.new_empty(edges.atoms, self.channels)
         structure = edges.structure(self.table, kept.features)
-        # One for each thread, because atoms of several threads have neighbours in common.
-        of_features = None if self.first else of_sums.new_empty(edges.threads, *kept.features.shape)
-
-        def part(number: int, first: int, last: int) -> None:
-            own = None if of_features is None else set_to_zero(of_features[number])
-            self.readout.backward(first, last, kept.hidden, of_energies, of_scalars)
-            self.atoms.backward(first, last, kept.moments, of_following, of_scalars, of_sums, own)
-            self.sums.backward(structure, first, last, of_sums, own, of_vectors)
-
-        edges.in_threads(part)
+        of_features = None
+        if not self.first:
+            # Because atoms of several threads have neighbours in common.
+            copies = of_sums.new_empty(edges.threads, *kept.features.shape)
+            of_features = Copies(copies, items=copies.shape[-1])
+        self.readout.backward(steps, kept.hidden, of_energies, of_scalars)
+        self.atoms.backward(steps, kept.moments, of_following, of_scalars, of_sums, of_features)
+        self.sums.backward(steps, structure, of_sums, of_vectors, of_features)
         return of_features
 
 
@@ -199,25 +195,26 @@ class _Energies(torch.autograd.Function):
         np.take(packed.features.numpy(), species.numpy(), 0, out=first.numpy(), mode="clip")
         features: Tensor | None = first
         energies = vectors.new_zeros(edges.atoms)
+        steps = Steps()
         ctx.edges, ctx.kept = edges, []
         for layer in packed.layers:
             assert features is not None
-            kept, features = layer.forward(edges, features, energies)
+            kept, features = layer.forward(steps, edges, features, energies)
             ctx.kept.append((layer, kept))
+        edges.run(steps)
         return energies
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, of_energies: Tensor):
         of_vectors = of_energies.new_empty(ctx.edges.shape)
-        ctx.edges.in_threads(lambda _, first, last: set_to_zero(of_vectors[first:last]))
+        # By this thread alone.
+        ctypes.memset(of_vectors.data_ptr(), 0, of_vectors.nbytes)
         of_energies, of_features = of_energies.contiguous(), None
+        steps = Steps()
         for layer, kept in reversed(ctx.kept):
-            of_features = layer.backward(ctx.edges, kept, of_features, of_energies, of_vectors)
+            of_features = layer.backward(
+                steps, ctx.edges, kept, of_features, of_energies, of_vectors
+            )
+        ctx.edges.run(steps)
         return of_vectors, None, None, None
-
-
-def set_to_zero(tensor: Tensor) -> Tensor:
-    """The tensor, contiguous, filled with zeros by this thread alone."""
-    ctypes.memset(tensor.data_ptr(), 0, tensor.nbytes)
-    return tensor

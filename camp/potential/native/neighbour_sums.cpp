@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "channels.hpp"
+#include "team.hpp"
 
 namespace {
 
@@ -123,13 +124,10 @@ void for_each_edge(const Edges &edges, int64_t first, int64_t last, Function fun
     });
 }
 
-}  // namespace
-
-extern "C" {
-
-// For the atoms first, …, last − 1: the slots that count, tile by tile, in the order of the rows of
-// the table; −1 ends a tile. The other functions need it for the same range of atoms.
-void camp_order(const Edges *edges, int64_t first, int64_t last) {
+// The slots that count, tile by tile, in the order of the rows of the table; −1 ends a tile. The
+// other functions need it for the same part of the atoms.
+void order(const Part &part, const Edges *edges) {
+    const auto [number, first, last] = part;
     const int64_t rows = edges->species_count * edges->species_count * edges->intervals;
     std::vector<int64_t> next(rows + 1), row((last - first) * edges->width);
     for_each_tile(first, last, [&](int64_t begin, int64_t end) {
@@ -145,11 +143,11 @@ void camp_order(const Edges *edges, int64_t first, int64_t last) {
     });
 }
 
-// Sums of the atoms first, …, last − 1 into blocked moments (atoms, blocks, moment components).
-void camp_sums(const Edges *edges, int64_t first, int64_t last, Vector *moments) {
+// The sums into blocked moments (atoms, blocks, moment components).
+void sums(const Part &part, const Edges *edges, Vector *moments) {
     constexpr int64_t size = blocks * moment_components;
-    std::fill(moments + first * size, moments + last * size, Vector{});
-    for_each_edge(*edges, first, last, [&](const Edge &edge) {
+    std::fill(moments + part.first * size, moments + part.last * size, Vector{});
+    for_each_edge(*edges, part.first, part.last, [&](const Edge &edge) {
         Vector *moment = moments + edge.centre * size;
         const Vector *features = edges->features + edge.neighbour * blocks * feature_components;
         for (int block = 0; block < blocks; ++block) {
@@ -173,13 +171,13 @@ void camp_sums(const Edges *edges, int64_t first, int64_t last, Vector *moments)
     });
 }
 
-// From the derivative with respect to the moments of atoms first, …, last − 1, blocked like them:
-// what they add to that with respect to their edge vectors (atoms, width, 3) and, unless the
-// pointer is null, to that with respect to the features, blocked like them.
-void camp_sums_backward(const Edges *edges, int64_t first, int64_t last,
-                        const Vector *moment_gradients, Real *vector_gradients,
-                        Vector *feature_gradients) {
-    for_each_edge(*edges, first, last, [&](const Edge &edge) {
+// From the derivative with respect to the moments, blocked like them: what they add to that with
+// respect to their edge vectors (atoms, width, 3) and, unless the pointer is null, to that with
+// respect to the features, blocked like them.
+void sums_backward(const Part &part, const Edges *edges, const Vector *moment_gradients,
+                   Real *vector_gradients, const Copies<Vector> *copies) {
+    Vector *feature_gradients = copies ? copies->own(part) : nullptr;
+    for_each_edge(*edges, part.first, part.last, [&](const Edge &edge) {
         const Vector *moment = moment_gradients + edge.centre * blocks * moment_components;
         const int64_t offset = edge.neighbour * blocks * feature_components;
         Vector of_polyadic[moment_components]{}, of_t{};
@@ -239,4 +237,9 @@ void camp_sums_backward(const Edges *edges, int64_t first, int64_t last,
                 (unit_gradient[axis] - along * edge.unit[axis]) / edge.length;
     });
 }
-}
+
+}  // namespace
+
+EXPORT(camp_order, order)
+EXPORT(camp_sums, sums)
+EXPORT(camp_sums_backward, sums_backward)

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "team.hpp"
+
 using Real = REAL;
 
 // Linear layers from widths[k] to widths[k + 1], the last of which is 1.
@@ -20,15 +22,11 @@ namespace {
 
 Real sigmoid(Real x) { return 1 / (1 + std::exp(-x)); }
 
-}  // namespace
-
-extern "C" {
-
-// Atoms first, …, last − 1: adds to energies (atoms); keeps what enters each SiLU (atoms, hidden).
-void camp_readout(const Readout *readout, int64_t first, int64_t last, const Real *scalars,
-                  Real *kept, Real *energies) {
+// Adds to energies (atoms); keeps what enters each SiLU (atoms, hidden).
+void forward(const Part &part, const Readout *readout, const Real *scalars, Real *kept,
+             Real *energies) {
     std::vector<Real> in(readout->widest), out(readout->widest);
-    for (int64_t atom = first; atom < last; ++atom) {
+    for (int64_t atom = part.first; atom < part.last; ++atom) {
         const int64_t *width = readout->widths;
         const Real *weight = readout->weights, *bias = readout->biases;
         Real *hidden = kept + atom * readout->hidden;
@@ -47,13 +45,13 @@ void camp_readout(const Readout *readout, int64_t first, int64_t last, const Rea
 }
 
 // From the derivative with respect to energies that with respect to scalars.
-void camp_readout_backward(const Readout *readout, int64_t first, int64_t last, const Real *kept,
-                           const Real *of_energies, Real *of_scalars) {
+void backward(const Part &part, const Readout *readout, const Real *kept, const Real *of_energies,
+              Real *of_scalars) {
     int64_t weights = 0;
     for (int64_t layer = 0; layer < readout->layers; ++layer)
         weights += readout->widths[layer] * readout->widths[layer + 1];
     std::vector<Real> of_in(readout->widest), of_out(readout->widest);
-    for (int64_t atom = first; atom < last; ++atom) {
+    for (int64_t atom = part.first; atom < part.last; ++atom) {
         const int64_t *width = readout->widths + readout->layers - 1;
         const Real *weight = readout->weights + weights;
         const Real *hidden = kept + (atom + 1) * readout->hidden;
@@ -75,4 +73,8 @@ void camp_readout_backward(const Readout *readout, int64_t first, int64_t last, 
         std::copy(of_in.begin(), of_in.begin() + scalars, of_scalars + atom * scalars);
     }
 }
-}
+
+}  // namespace
+
+EXPORT(camp_readout, forward)
+EXPORT(camp_readout_backward, backward)

@@ -1,16 +1,13 @@
 """The sums over neighbours Σ_j g_{uv}(ij) D_v(r̂_ij) of CAMP, from neighbour_sums.cpp."""
 
 import ctypes
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from camp.potential.native.library import Blocks, in_threads, load, threads_for
+from camp.potential.native.library import Blocks, addresses
+from camp.potential.native.team import Copies, Steps, threads_for
 from camp.potential.splines import COEFFICIENTS
-
-# Fewer neighbour slots than this are done before another thread has woken up.
-SLOTS_PER_THREAD = 2_000
 
 
 class Edges:
@@ -33,31 +30,30 @@ class Edges:
         kept = (species, neighbours, mask, vectors.detach(), order)
         self._kept = tuple(tensor.contiguous() for tensor in kept)
         self._given = (width, species_count, intervals, cutoff, *map(Tensor.data_ptr, self._kept))
-        self.threads = threads_for(self.atoms, self.atoms * width // SLOTS_PER_THREAD)
+        self.threads = threads_for(self.atoms, self.atoms * width)
 
     def structure(self, table: Tensor, features: Tensor) -> "_Edges":
         """What the code gets; the tensors must outlive it."""
         return _Edges(*self._given, table.data_ptr(), features.data_ptr())
 
-    def in_threads(self, part: Callable[[int, int, int], None]) -> None:
-        """Call part(number, first atom, last atom + 1) for one range of atoms per thread; always
-        the same ranges.
-        """
-        in_threads(self.atoms, self.threads, part)
+    def run(self, steps: Steps) -> None:
+        """Each thread for the same atoms in all lists of steps."""
+        steps.run(self.atoms, self.threads)
 
 
 class CompiledSums:
     """The sums in layers with the same channels and ranks, in one precision.
 
-    The functions work on the atoms first, …, last − 1; all tensors but the last of
-    :meth:`backward` have channels in blocks: (n, blocks, components, lanes).
+    The functions add steps; all tensors but the last of :meth:`backward` have channels in blocks:
+    (n, blocks, components, lanes).
 
     :raises InputError: see :func:`camp.potential.native.library.load`.
     """
 
     def __init__(self, *, channels: int, max_rank: int, max_feature_rank: int, dtype: torch.dtype):
         self.layout = Blocks(channels, dtype)
-        self._library = load(
+        self._order, self._forward, self._backward = addresses(
+            ("camp_order", "camp_sums", "camp_sums_backward"),
             "neighbour_sums.cpp",
             dtype,
             channels=channels,
@@ -65,44 +61,27 @@ class CompiledSums:
             max_feature_rank=max_feature_rank,
             coefficients=COEFFICIENTS,
         )
-        integers, pointer = 2 * (ctypes.c_int64,), ctypes.c_void_p
-        functions = {
-            "camp_order": (pointer, *integers),
-            "camp_sums": (pointer, *integers, pointer),
-            "camp_sums_backward": (pointer, *integers, pointer, pointer, pointer),
-        }
-        for name, arguments in functions.items():
-            getattr(self._library, name).argtypes = arguments
-            getattr(self._library, name).restype = None
 
-    def order(self, edges: "_Edges", first: int, last: int) -> None:
-        """Order the edges of these atoms, once, as the other functions need it for them."""
-        self._library.camp_order(ctypes.byref(edges), first, last)
+    def order(self, steps: Steps, edges: "_Edges") -> None:
+        """Order the edges, once, as the other functions need it."""
+        steps.add(self._order, edges)
 
-    def forward(self, edges: "_Edges", first: int, last: int, sums: Tensor) -> None:
-        """Write the sums."""
-        self._library.camp_sums(ctypes.byref(edges), first, last, sums.data_ptr())
+    def forward(self, steps: Steps, edges: "_Edges", sums: Tensor) -> None:
+        """Write the sums, when the features of all atoms are there."""
+        steps.add(self._forward, edges, sums, together=True)
 
     def backward(
         self,
+        steps: Steps,
         edges: "_Edges",
-        first: int,
-        last: int,
         of_sums: Tensor,
-        of_features: Tensor | None,
         of_vectors: Tensor,
+        of_features: Copies | None,
     ) -> None:
-        """From the derivative with respect to the sums, add to that with respect to features, of
-        all atoms, and to edge vectors (n, K, 3).
+        """From the derivative with respect to the sums, add to that with respect to edge vectors
+        (n, K, 3) and to features.
         """
-        self._library.camp_sums_backward(
-            ctypes.byref(edges),
-            first,
-            last,
-            of_sums.data_ptr(),
-            of_vectors.data_ptr(),
-            None if of_features is None else of_features.data_ptr(),
-        )
+        steps.add(self._backward, edges, of_sums, of_vectors, of_features)
 
     def pack_table(self, table: Tensor) -> Tensor:
         """(rows, coefficients, paths · channels) in the order in which the code reads it."""
