@@ -25,6 +25,7 @@ include: "rules/simulations.smk"
 include: "rules/speed.smk"
 include: "rules/report.smk"
 include: "rules/notebooks.smk"
+include: "rules/failures.smk"
 
 
 localrules:

@@ -227,13 +227,15 @@ def answers(number: PaperNumber, answering: Mapping[str, str], results: Results)
     if not groups:
         nothing = f"no evaluation of task {name} at scale {results.scale}"
         return [Answer(missing=results.unavailable.get(name, nothing))]
-    return [_evaluated(number, group) for group in groups]
+    missing = results.unavailable.get(name, "")
+    return [_evaluated(number, group, missing) for group in groups]
 
 
-def _evaluated(number: PaperNumber, group: TaskResult) -> Answer:
+def _evaluated(number: PaperNumber, group: TaskResult, others: str) -> Answer:
+    """:param others: why further seeds are missing."""
     key, factor = EVALUATED[number.metric, number.unit]
     values = [factor * value for value in group.values(key)]
-    note = _joined(_size_note(number, group.train_size), group.note)
+    note = _joined(_size_note(number, group.train_size), group.note, others)
     if not values:
         reason = group.unavailable.get(key.partition("_")[0], f"the evaluation has no {key}")
         return Answer(weights=group.weights, data=group.data, note=note, missing=reason)

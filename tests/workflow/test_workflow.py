@@ -1,5 +1,6 @@
 """The workflow: its graph for every scale, and the smallest scale from end to end."""
 
+import csv
 import json
 import os
 import re
@@ -153,6 +154,25 @@ def test_subset_says_what_to_set(tmp_path):
     done = snakemake(tmp_path, "--configfile", CONFIG / "subset.yaml", "--dry-run")
     assert done.returncode != 0
     assert "set data_folder, for example --config data_folder=" in done.stderr
+
+
+def test_scoreboard_after_a_failure_says_which_job_failed(tmp_path):
+    """The other seed goes on, and its number stands with the reason why it is the only one."""
+    folder = tmp_path / "results" / "test"
+    # In the way of the training's lock.
+    (folder / "training/md17-ethanol/seed-2/.lock").mkdir(parents=True)
+    wanted = [f"results/test/evaluation/md17-ethanol/seed-{seed}.json" for seed in (1, 2)]
+    done = snakemake(tmp_path, *wanted, "--configfile", CONFIG / "test.yaml", cores="2")
+    assert done.returncode != 0
+    assert "What failed, and why, is in results/test/scoreboard.html" in done.stderr
+    with (folder / "scoreboard.csv").open(encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    forces = rows["t4-ethanol-forces"]
+    assert float(forces["ours"]) > 0 and forces["seeds"] == "1"
+    assert "job train md17-ethanol 2 failed: cannot write" in forces["note"]
+    assert rows["ts2-ethanol-stability"]["verdict"] == (
+        "missing because: job start ethanol was not run"
+    )
 
 
 @pytest.mark.slow
