@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from camp.errors import InputError
+from camp.errors import InputError, reason
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_PARTIAL = ".partial-"
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     :raises InputError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -32,13 +34,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # An error that names some other file is not ours to explain.
         if error.filename not in (None, str(temporary), str(path), str(path.parent)):
             raise
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write {path}: {reason}; free some space or choose another folder"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn a full disk or an unwritable folder into one message.
+
+    :param path: what the message calls the file.
+    :raises InputError: whatever the system refuses within.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: str | Path, error: OSError) -> InputError:
+    why = error.strerror or reason(error)
+    return InputError(f"cannot write {path}: {why}; free some space or choose another folder")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -58,8 +75,9 @@ def write_json(path: str | Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", metadata: dict[str, str]) -> None:
-    """Write tensors as safetensors in one step.
+def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", name: str, text: str) -> None:
+    """Write tensors as safetensors in one step, with one named text beside them: the library writes
+    several in an order drawn by lot, but equal content shall be equal files.
 
     :raises InputError: see :func:`atomic_path`.
     """
@@ -68,7 +86,7 @@ def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", metadata: dict[
 
     with atomic_path(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata=metadata)
+            save_file(tensors, temporary, metadata={name: text})
         except SafetensorError as error:
             # The library wraps what the system said, such as a full disk.
             raise InputError(f"cannot write {path}: {error}") from None
@@ -81,16 +99,24 @@ def read_json(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    # Numbers of thousands of digits and endless brackets are no mistakes of JSON.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a JSON file ({reason(error)})") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second process from writing into the same folder; makes the folder.
+    """Keep a second process from writing into the same folder; makes the folder, and removes
+    what a killed process left half-written in it.
 
     :raises InputError: the folder is in use, or cannot be written.
     """
@@ -104,4 +130,6 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{folder} is in use by another process of camp") from None
+        for leftover in folder.glob(f"{_PARTIAL}*"):
+            leftover.unlink(missing_ok=True)
         yield

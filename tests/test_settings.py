@@ -205,6 +205,15 @@ MISTAKES = {
         {"speed": {"peers": ["schnet"]}},
         "speed.peers[0] is 'schnet'; it must be one of mace, nequip",
     ),
+    "name that is a number": (
+        {"datasets": {7: {"generate": "water", "frames": 3}}},
+        "datasets.7 is not a possible name",
+    ),
+    "name with a line break": (
+        {"datasets": {"a\n": {"generate": "water", "frames": 3}}},
+        "datasets.a is not a possible name",
+    ),
+    "seed of many digits": ({"seeds": [10**30]}, "it must be a whole number of at least 0"),
     "name with a slash": (
         {"datasets": {"a/b": {"generate": "water", "frames": 3}}},
         "datasets.a/b is not a possible name",

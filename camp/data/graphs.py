@@ -24,9 +24,10 @@ from camp.errors import InputError
 from camp.files import save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
+from camp.potential.saving import checksum
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
-FORMAT = 1
+FORMAT = 2
 # Of the free memory of a GPU, for the graphs of one dataset.
 SHARE_OF_MEMORY = 0.25
 # Lattice vectors between an atom and its neighbour, as stored.
@@ -287,7 +288,7 @@ def _lattice_shifts(graph: AtomicGraph) -> Tensor:
 
 
 def _save(path: Path, packed: dict[str, Tensor]) -> None:
-    save_tensors(path, packed, {"sha256": _checksum(packed)})
+    save_tensors(path, packed, "sha256", checksum(packed))
 
 
 def _load(path: Path) -> dict[str, Tensor] | None:
@@ -298,12 +299,4 @@ def _load(path: Path) -> dict[str, Tensor] | None:
             expected = (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return None
-    return packed if expected == _checksum(packed) else None
-
-
-def _checksum(packed: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(packed.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
+    return packed if expected == checksum(packed) else None

@@ -24,7 +24,7 @@ from camp.data.formats.pandas_json import json_frames
 from camp.data.formats.xyz import write_structures, xyz_frames
 from camp.data.sources import extract_rmd17
 from camp.data.units import KCAL_PER_MOL
-from camp.errors import InputError
+from camp.errors import InputError, reason
 from camp.graph.neighbours import COINCIDENCE_DISTANCE
 
 __all__ = [
@@ -107,7 +107,7 @@ def iterate_structures(
             atoms = read_frame()
             _check(atoms, labels)
         except InputError as error:
-            raise InputError(f"{path}, frame {index}: {error}") from None
+            raise InputError(f"{path}, frame {index}: {reason(error)}") from None
         read += 1
         yield atoms
     if read == 0:
@@ -217,7 +217,8 @@ def _check(atoms: Atoms, labels: bool) -> None:
 
 def _check_volume(atoms: Atoms) -> None:
     vectors = atoms.cell.array[atoms.pbc]
-    rank = np.linalg.matrix_rank(vectors, tol=COINCIDENCE_DISTANCE) if len(vectors) else 0
+    tolerance = max(COINCIDENCE_DISTANCE, 1e-10 * np.abs(vectors).max(initial=0.0))
+    rank = np.linalg.matrix_rank(vectors, tol=tolerance) if len(vectors) else 0
     if rank < len(vectors):
         flags = " ".join("T" if periodic else "F" for periodic in atoms.pbc)
         raise InputError(

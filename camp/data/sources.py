@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from camp import __version__
 from camp.errors import InputError
-from camp.files import atomic_path, read_json, write_json
+from camp.files import atomic_path, read_json, write_json, writing
 
 # Hashes that the publisher does not give, as first seen; beside the fetched files.
 RECORD = "hashes.json"
@@ -126,7 +126,7 @@ def fetch(
     if mirror is not None and not Path(mirror).is_dir():
         raise InputError(f"the mirror {mirror} is not a folder")
     target = folder / source.file_name
-    with _locked(folder), _writing(target):
+    with _locked(folder), writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             if _problem(source, target, folder) is None:
@@ -355,21 +355,9 @@ def _keep_validator(path: Path, headers) -> None:
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Turn a full disk or an unwritable folder into one message; network errors never get here."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write {target}: {reason}; free some space or choose another folder"
-        ) from None
-
-
-@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One fetch at a time in a folder: two must not write the same file or the record."""
-    with _writing(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("a")
     with lock:

@@ -149,16 +149,23 @@ def read_split(path: str | Path, frames: int | None = None) -> Split:
     :raises InputError: not a split, or see :meth:`Split.check`.
     """
     content = read_json(path)
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(part), list) and all(type(i) is int for i in content[part])
-        for part in PARTS
-    ):
+    if not isinstance(content, dict) or not all(_are_indices(content.get(part)) for part in PARTS):
         raise InputError(f"{path}: not a split; expected lists of frame indices {', '.join(PARTS)}")
+    seed, pairs, excluded = (content.get(key) for key in ("seed", "duplicates", "excluded"))
+    pairs, excluded = pairs or [], excluded or {}
+    if not (
+        (seed is None or type(seed) is int)
+        and isinstance(pairs, list)
+        and all(_are_indices(pair) and len(pair) == 2 for pair in pairs)
+        and isinstance(excluded, dict)
+        and _are_indices([*excluded.values()])
+    ):
+        raise InputError(f"{path}: seed, duplicates or excluded are not those of camp split")
     split = Split(
         **{part: content[part] for part in PARTS},
-        seed=content.get("seed"),
-        duplicates=[(i, j) for i, j in content.get("duplicates", [])],
-        excluded=content.get("excluded", {}),
+        seed=seed,
+        duplicates=[(i, j) for i, j in pairs],
+        excluded=excluded,
     )
     if frames is not None:
         try:
@@ -166,6 +173,10 @@ def read_split(path: str | Path, frames: int | None = None) -> Split:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     return split
+
+
+def _are_indices(values: object) -> bool:
+    return isinstance(values, list) and all(type(i) is int and i >= 0 for i in values)
 
 
 def _excluded(frames: int | Sequence[Atoms], exclude: Sequence[str]) -> dict[str, frozenset[int]]:

@@ -119,6 +119,8 @@ class _Run:
         """
         path = self.out / RUN_FILE
         known = read_json(path) if path.exists() else None
+        if path.exists() and not _is_record(known):
+            raise InputError(f"{path}: damaged; choose another --out, or delete the folder")
         if known is None and any(self.out.glob("*.traj")):
             raise InputError(f"{self.out} holds trajectories that are not of this run")
         if known is not None and known.get("run") != self.identity:
@@ -166,8 +168,7 @@ class _Run:
     def other_replicas(self, replicas: Sequence[int]) -> list[dict[str, Any]]:
         """What an earlier part of this run wrote about replicas that are not of this part."""
         path = self.out / SUMMARY_FILE
-        known = read_json(path)["replicas"] if path.exists() else []
-        return [entry for entry in known if entry["replica"] not in replicas]
+        return [entry for entry in _summarised(path) if entry["replica"] not in replicas]
 
     def state(self, replica: int, step: int) -> State:
         path = self.out / trajectory_name(replica)
@@ -320,9 +321,26 @@ def _starting_state(
 def _earlier_speed(out: Path) -> float | None:
     """The speed of a run that is complete already."""
     path = out / SUMMARY_FILE
-    if not path.exists():
-        return None
-    return next((r["steps_per_second"] for r in read_json(path)["replicas"]), None)
+    return next((entry["steps_per_second"] for entry in _summarised(path)), None)
+
+
+def _is_record(known: Any) -> bool:
+    """Whether this is what :meth:`_Run.save` writes."""
+    return isinstance(known, dict) and isinstance(known.get("exploded"), dict)
+
+
+def _summarised(path: Path) -> list[dict[str, Any]]:
+    """The replicas in a summary, if there is one."""
+    content = read_json(path) if path.exists() else {"replicas": []}
+    entries = content.get("replicas") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("replica"), int)
+        and isinstance(entry.get("steps_per_second"), int | float)
+        for entry in entries
+    ):
+        raise InputError(f"{path}: damaged; delete it, and run camp md for all replicas again")
+    return entries
 
 
 def _postfix(samples: Iterable[Sample]) -> str:

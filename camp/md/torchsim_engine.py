@@ -80,6 +80,10 @@ class TorchSimEngine:
             self._step()
             if done % STEPS_BETWEEN_LOOKS == 0 or done == steps:
                 self._stop_the_hot()
+        if not self._batch.replicas:
+            return
+        # As an engine that continues from here finds them, to the last bit.
+        self._batch = replace(self._batch, kinetic=_kinetic_energies(self._batch.state))
         batch = self._batch.on_host()
         for row, replica in enumerate(batch.replicas):
             self._steps[replica] += steps
@@ -278,7 +282,7 @@ class _Batch:
         )
         start = _Forces(model, pbc)(state)
         state.energy, state.forces = start["energy"], start["forces"]
-        kinetic = joined([[atoms.get_kinetic_energy()] for atoms in structures])
+        kinetic = _kinetic_energies(state)
         return cls(model, list(range(len(sizes))), state, pbc, sizes, kinetic, kinetic, chains)
 
     def stepped(self, timestep: Tensor) -> "_Batch":
@@ -292,9 +296,7 @@ class _Batch:
             chains, scale = chains.half_step(self.kinetic)
             state.momenta = self._scaled(state.momenta, scale)
         state = velocity_verlet(state, timestep, _Forces(self.model, self.pbc))
-        kinetic = calc_kinetic_energy(
-            masses=state.masses, momenta=state.momenta, system_idx=state.system_idx
-        )
+        kinetic = _kinetic_energies(state)
         if chains is not None:
             chains, scale = chains.half_step(kinetic)
             state.momenta = self._scaled(state.momenta, scale)
@@ -347,6 +349,13 @@ class _Batch:
             highest=self.highest[rows],
             chains=None if self.chains is None else self.chains.each(lambda t: t[..., rows]),
         )
+
+
+def _kinetic_energies(state: MDState) -> Tensor:
+    """(s,) eV"""
+    return calc_kinetic_energy(
+        masses=state.masses, momenta=state.momenta, system_idx=state.system_idx
+    )
 
 
 @dataclass(frozen=True)

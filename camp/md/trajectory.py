@@ -6,7 +6,8 @@ The format counts a frame only when all of it has been written: a process killed
 a frame loses this frame and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
-from ase.io.ulm import InvalidULMFileError
 
-from camp.errors import InputError
+from camp.errors import InputError, reason
+from camp.files import writing
 from camp.md.states import Sample, State
 
 
@@ -42,6 +43,7 @@ class Writer:
     """
 
     def __init__(self, path: Path, run: str):
+        self.path = path
         self.run = run
         frames = number_of_frames(path)
         self.last_step = read_state(path, frames - 1, run).step if frames else -1
@@ -49,7 +51,10 @@ class Writer:
         self._file = TrajectoryWriter(path, "a" if frames else "w", properties=["energy"])
 
     def write(self, sample: Sample, time: float) -> None:
-        """Append a sample taken at ``time`` (fs), unless it is in the file already."""
+        """Append a sample taken at ``time`` (fs), unless it is in the file already.
+
+        :raises InputError: the file cannot be written.
+        """
         state = sample.state
         if state.step <= self.last_step:
             return
@@ -68,48 +73,52 @@ class Writer:
             },
         )
         atoms.calc = SinglePointCalculator(atoms, energy=sample.potential_energy)
-        self._file.write(atoms)
+        try:
+            with writing(self.path):
+                self._file.write(atoms)
+        except BaseException:
+            # Or closing the file would count what there is of the frame as a whole one.
+            self._file.backend.data = {}
+            raise
         self.last_step = state.step
 
     def __enter__(self) -> "Writer":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # What could not be written cannot be on closing either.
+        with suppress(OSError) if kind else writing(self.path):
+            self._file.close()
 
 
 def number_of_frames(path: Path) -> int:
     """Whole frames in a trajectory; none in a file that does not exist or was never begun.
 
-    :raises InputError: another kind of file.
+    :raises InputError: another kind of file, or a damaged one.
     """
-    try:
-        if path.stat().st_size == 0:
-            return 0
-        with TrajectoryReader(path) as frames:
-            return len(frames)
-    except FileNotFoundError:
+    if not path.exists() or path.stat().st_size == 0:
         return 0
-    except (InvalidULMFileError, OSError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a trajectory of camp md ({error})") from None
+    with _reading(path), TrajectoryReader(path) as frames:
+        return len(frames)
 
 
 def read_state(path: Path, frame: int, run: str) -> State:
     """The state in one frame of a trajectory.
 
     :param run: fingerprint of the run that it must belong to.
-    :raises InputError: a trajectory of another run.
+    :raises InputError: a trajectory of another run, or a damaged one.
     """
-    try:
+    with _reading(path, f", frame {frame}"):
         with TrajectoryReader(path) as frames:
             atoms = frames[frame]
-    except (InvalidULMFileError, OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{path}: frame {frame} cannot be read ({error})") from None
-    if atoms.info.get("run") != run:
-        raise InputError(f"{path} belongs to another run; choose another --out, or move it away")
-    step, thermostat = int(atoms.info["step"]), atoms.info["thermostat"]
-    atoms.calc, atoms.info = None, {}
-    return State(step, atoms, {name: list(values) for name, values in thermostat.items()})
+        if atoms.info.get("run") != run:
+            raise InputError(
+                f"{path} belongs to another run; choose another --out, or move it away"
+            )
+        step, thermostat = int(atoms.info["step"]), atoms.info["thermostat"]
+        atoms.calc, atoms.info = None, {}
+        _check_finite(atoms.positions, atoms.get_momenta(), atoms.cell.array)
+        return State(step, atoms, {name: list(values) for name, values in thermostat.items()})
 
 
 def read_trajectory(path: str | Path, *, stride: int = 1) -> Trajectory:
@@ -121,11 +130,17 @@ def read_trajectory(path: str | Path, *, stride: int = 1) -> Trajectory:
     path = Path(path)
     if number_of_frames(path) == 0:
         raise InputError(f"{path}: no trajectory with at least one frame")
-    frames = _production_frames(path)[::stride]
-    if not frames:
-        raise InputError(f"{path}: holds the equilibration only; continue the simulation")
+    with _reading(path):
+        with TrajectoryReader(path) as every:
+            frames = [atoms for atoms in every if atoms.info["time_fs"] >= 0][::stride]
+        if not frames:
+            raise InputError(f"{path}: holds the equilibration only; continue the simulation")
+        return _joined(frames)
+
+
+def _joined(frames: Sequence[Atoms]) -> Trajectory:
     first = frames[0]
-    return Trajectory(
+    trajectory = Trajectory(
         numbers=first.numbers,
         masses=first.get_masses(),
         cell=first.cell.array,
@@ -136,11 +151,24 @@ def read_trajectory(path: str | Path, *, stride: int = 1) -> Trajectory:
         kinetic_energies=np.array([atoms.get_kinetic_energy() for atoms in frames]),
         conserved_energies=np.array([atoms.info["conserved_energy"] for atoms in frames]),
     )
+    _check_finite(*vars(trajectory).values())
+    return trajectory
 
 
-def _production_frames(path: Path) -> Sequence[Atoms]:
-    with TrajectoryReader(path) as frames:
-        try:
-            return [atoms for atoms in frames if atoms.info["time_fs"] >= 0]
-        except KeyError as error:
-            raise InputError(f"{path}: not a trajectory of camp md (no {error})") from None
+def _check_finite(*arrays: np.ndarray) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError("numbers that are not finite")
+
+
+@contextmanager
+def _reading(path: Path, where: str = "") -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    # A damaged file makes ASE fail in any way.
+    except Exception as error:
+        what = f"no {error}" if isinstance(error, KeyError) else reason(error)
+        raise InputError(
+            f"{path}{where}: not a trajectory of camp md, or damaged ({what})"
+        ) from None

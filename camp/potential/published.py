@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from camp.cartesian.paths import atomic_moment_paths
-from camp.errors import InputError
+from camp.errors import InputError, reason
+from camp.potential.building import build, check_description
 from camp.potential.potential import Potential
 
 # The exponential moving average of the weights is the model the authors evaluated.
@@ -30,6 +31,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         # torch does not look at the checksums in the file.
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
+                # torch never packs; what unpacks to more was made to fill the memory.
+                if sum(item.file_size for item in archive.infolist()) > path.stat().st_size:
+                    raise InputError(f"{path}: not a checkpoint (packed)")
                 if damaged := archive.testzip():
                     raise InputError(f"{path}: damaged ({damaged}); get or make it anew")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -39,8 +43,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file") from None
     # A damaged file makes the libraries fail in any way.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
+        raise InputError(
+            f"{path}: not a checkpoint that can be read safely ({reason(error)})"
+        ) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a checkpoint (holds a {type(content).__name__})")
     return content
@@ -56,60 +61,67 @@ def import_published(path: str | Path) -> Potential:
     try:
         settings = content["hyper_parameters"]["other_hparams"]
         published, species = settings["model"], settings["data"]["atomic_number"]
-        max_rank, layers = published["max_v"], published["num_layers"]
-        parameters = content["state_dict"]
-        hyperparameters = dict(
+        hyperparameters: dict[str, Any] = dict(
             channels=published["max_u"] + 1,
-            max_rank=max_rank,
-            layers=layers,
+            max_rank=published["max_v"],
+            layers=published["num_layers"],
             chebyshev_degree=published["max_chebyshev_degree"],
             radial_hidden=list(published["radial_mlp_hidden_layers"]),
             readout_hidden=list(published["output_mlp_hidden_layers"]),
             # The authors' code divides by a square root rounded to float32.
-            average_neighbours=float(torch.sqrt(published["num_average_neigh"].float())) ** 2,
+            average_neighbours=float(torch.tensor(float(published["num_average_neigh"])).sqrt())
+            ** 2,
             envelope_on="basis",
         )
-        potential = Potential(
-            "camp",
-            hyperparameters,
+        description: dict[str, Any] = dict(
+            architecture="camp",
+            hyperparameters=hyperparameters,
             species=sorted(species),
             cutoff=float(published["r_cut"]),
             energy_scale=float(published["atomic_energy_scale"]),
-            energy_shift=float(published["atomic_energy_shift"]),
+            energy_shift=[float(published["atomic_energy_shift"])],
             origin={"weights": "published", "file": path.name},
         )
-        ours = _translate(parameters, max_rank, layers, len(hyperparameters["radial_hidden"]))
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a published CAMP checkpoint: {_reason(error)}") from None
-    state = potential.model.state_dict()
-    for name, expected in state.items():
-        # A single path needs no weight; the file has none and ours stays one.
-        value = ours.pop(name, expected if "path_weights" in name else None)
-        if value is None:
-            raise InputError(f"{path}: not a published CAMP checkpoint: no values for {name}")
-        if value.shape != expected.shape:
-            raise InputError(
-                f"{path}: {name} has shape {tuple(value.shape)}, but the file's own settings "
-                f"need {tuple(expected.shape)}"
-            )
-        state[name] = value
-    potential.model.load_state_dict(state)
-    return potential
+        check_description(path, description)
+        parameters = _parameters(content["state_dict"], path.stat().st_size)
+        ours = _translate(parameters, hyperparameters)
+    except InputError:
+        raise
+    # Other content than expected makes the calls above fail in any way.
+    except Exception as error:
+        what = f"the key {error} is missing" if isinstance(error, KeyError) else reason(error)
+        raise InputError(f"{path}: not a published CAMP checkpoint: {what}") from None
+    return build(path, description, ours)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"the key {error.args[0]!r} is missing"
-    return str(error)
+def _parameters(state: Mapping[str, Any], size: int) -> dict[str, Tensor]:
+    """The averaged parameters by their names; each lies in the file of so many bytes.
+
+    :raises TypeError: something else than such tensors.
+    """
+    parameters = {
+        name.removeprefix(_PREFIX): value
+        for name, value in state.items()
+        if name.startswith(_PREFIX)
+    }
+    for name, value in parameters.items():
+        whole = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+        # A tensor may repeat one number as often as it says.
+        if not whole or value.nbytes > size:
+            raise TypeError(f"{name} is no array of numbers")
+    return parameters
 
 
 def _translate(
-    published: Mapping[str, Tensor], max_rank: int, layers: int, hidden: int
+    published: Mapping[str, Tensor], hyperparameters: Mapping[str, Any]
 ) -> dict[str, Tensor]:
     """Parameters of the published file under the names and in the layout of our model."""
+    max_rank, layers = hyperparameters["max_rank"], hyperparameters["layers"]
+    # A single path needs no weight, and the file has none.
+    one = torch.ones(1, hyperparameters["channels"])
 
     def take(name: str) -> Tensor:
-        return published[_PREFIX + name]
+        return published[name].float()
 
     ours = {
         "embedding.weight": take("atom_embedding.linear.weight"),
@@ -125,7 +137,7 @@ def _translate(
             2, 3
         )
         paths = atomic_moment_paths(max_rank, max(in_ranks))
-        for k in range(hidden + 1):
+        for k in range(len(hyperparameters["radial_hidden"]) + 1):
             mlps = [f"{theirs}atom_moment.radial_mlp.{v}_{v1}_{v + v1}." for v, v1 in paths]
             names = [f"{mlp}layers.{2 * k}" for mlp in mlps]
             ours[f"{own}atomic.radial.mlp.weights.{k}"] = torch.stack(
@@ -138,15 +150,13 @@ def _translate(
             ours[f"{own}atomic.mixing.{v}"] = take(
                 f"{theirs}atom_moment.linear_channel.{v}.weight"
             ).T
-            if sum(rank == v for rank, _ in paths) > 1:
-                ours[f"{own}atomic.path_weights.{v}"] = take(
-                    f"{theirs}atom_moment.linear_path.{v}.weight"
-                )
+            several = sum(rank == v for rank, _ in paths) > 1
+            ours[f"{own}atomic.path_weights.{v}"] = (
+                take(f"{theirs}atom_moment.linear_path.{v}.weight") if several else one
+            )
         for v in out_ranks:
-            if _PREFIX + f"{theirs}hyper_moment.linear_path.{v}.weight" in published:
-                ours[f"{own}hyper.path_weights.{v}"] = take(
-                    f"{theirs}hyper_moment.linear_path.{v}.weight"
-                )
+            name = f"{theirs}hyper_moment.linear_path.{v}.weight"
+            ours[f"{own}hyper.path_weights.{v}"] = take(name) if name in published else one
             ours[f"{own}update.{v}"] = take(f"{theirs}linear_channel_hyper.{v}.weight").T
             if t > 0:
                 ours[f"{own}residual.{v}"] = take(f"{theirs}linear_channel_feats.{v}.weight").T
@@ -154,7 +164,7 @@ def _translate(
         for kind in ("weight", "bias"):
             ours[f"readout.linear.{t}.{kind}"] = take(f"readout.out_layers.{t}.{kind}")
     last = f"readout.out_layers.{layers - 1}."
-    for name, value in published.items():
-        if name.startswith(_PREFIX + last):
-            ours[name.replace(_PREFIX + last + "layers.", "readout.mlp.")] = value
+    for name in published:
+        if name.startswith(last):
+            ours[name.replace(last + "layers.", "readout.mlp.")] = take(name)
     return ours

@@ -1,33 +1,36 @@
 """Saved models: safetensors with a JSON header, never a pickle."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
+from safetensors import safe_open
+from torch import Tensor
 
 from camp import __version__
-from camp.errors import InputError
+from camp.errors import InputError, reason
 from camp.files import save_tensors
-from camp.models import MODELS
+from camp.potential.building import build, check_description
 from camp.potential.potential import Potential
 from camp.potential.published import import_published
+from camp.settings.schema import SAVED_MODEL
 
 FORMAT = "camp-potential"
-FORMAT_VERSION = 1
+# Since 2 with a checksum, without which a damaged file cannot be told from a whole one.
+FORMAT_VERSION = 2
+CHECKSUM = "sha256"
 SUFFIX = ".safetensors"
 
 
 def save(potential: Potential, path: str | Path) -> None:
     """Write a potential: its tensors, and all else as JSON in the file's header.
 
-    :raises InputError: the file cannot be written.
+    :raises InputError: the file cannot be written, or could not be loaded again.
     """
-    header = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "code_version": __version__,
-        "units": {"energy": "eV", "length": "Å"},
+    given = {
         "architecture": potential.architecture,
         "hyperparameters": potential.hyperparameters,
         "species": potential.species,
@@ -36,65 +39,77 @@ def save(potential: Potential, path: str | Path) -> None:
         "energy_shift": potential.energy_shift.tolist(),
         "origin": potential.origin,
     }
+    # As it will be read.
+    description = json.loads(json.dumps(given))
+    check_description(Path(path), description)
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "code_version": __version__,
+        "units": {"energy": "eV", "length": "Å"},
+        **description,
+    }
     tensors = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in potential.model.state_dict().items()
     }
-    save_tensors(path, tensors, {FORMAT: json.dumps(header)})
+    save_tensors(path, tensors, FORMAT, json.dumps(with_checksum(header, tensors)))
+
+
+def with_checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A header that tells whether it and the tensors are what was written."""
+    content = {key: value for key, value in header.items() if key != CHECKSUM}
+    return {**content, CHECKSUM: checksum(tensors, json.dumps(content))}
+
+
+def checksum(tensors: Mapping[str, Tensor], text: str = "") -> str:
+    """SHA-256 over tensors with their names, types and shapes, and a text."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
     """The header of a saved model.
 
-    :raises InputError: missing or foreign file, or a format newer than this code.
+    :raises InputError: missing, foreign or damaged file, or a format newer than this code.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        header = json.loads(metadata[FORMAT])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a model saved by camp ({error})") from None
-    if header["format_version"] > FORMAT_VERSION:
-        raise InputError(
-            f"{path}: saved by camp {header['code_version']}, whose format is newer than this "
-            f"version ({__version__}) reads; update camp"
-        )
-    return header
+    return _read(Path(path))[0]
 
 
 def load(path: str | Path) -> Potential:
     """A saved model of ours, or a published checkpoint of the authors, as a potential.
 
-    :raises InputError: the file is neither, is truncated, or does not fit its own header.
+    :raises InputError: the file is neither, is damaged, or does not fit its own header.
     """
     path = Path(path)
     if path.suffix != SUFFIX and path.is_file():
         return import_published(path)
-    header = read_header(path)
-    if header["architecture"] not in MODELS:
-        raise InputError(
-            f"{path}: unknown model {header['architecture']!r}; known: {', '.join(MODELS)}"
-        )
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    potential = Potential(
-        header["architecture"],
-        header["hyperparameters"],
-        species=header["species"],
-        cutoff=header["cutoff"],
-        energy_scale=header["energy_scale"],
-        energy_shift=header["energy_shift"],
-        origin=header["origin"],
-    )
-    dtypes = {tensor.dtype for tensor in tensors.values()}
-    if len(dtypes) == 1:
-        potential.model.to(dtypes.pop())
+    header, tensors = _read(path)
+    description = {key: header[key] for key in SAVED_MODEL["properties"] if key in header}
+    return build(path, description, tensors)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a saved model."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
     try:
-        potential.model.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: the tensors do not fit the header: {reason}") from None
-    return potential
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(metadata[FORMAT])
+        version, code = int(header["format_version"]), header["code_version"]
+    # A damaged or foreign file makes the libraries fail in any way.
+    except Exception as error:
+        raise InputError(f"{path}: not a model saved by camp ({reason(error)})") from None
+    if version > FORMAT_VERSION:
+        raise InputError(
+            f"{path}: saved by camp {code}, whose format is newer than this version "
+            f"({__version__}) reads; update camp"
+        )
+    if (version > 1 or CHECKSUM in header) and header != with_checksum(header, tensors):
+        raise InputError(f"{path}: damaged; get or make it anew")
+    return header, tensors

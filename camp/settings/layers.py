@@ -2,7 +2,6 @@
 
 import copy
 import difflib
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,19 +11,28 @@ from typing import Any
 import jsonschema
 import yaml
 
-from camp.errors import InputError
+from camp.errors import InputError, reason
 from camp.settings.schema import Json
+
+# Keys and values that a file may have, counted wherever an alias repeats them.
+MOST_VALUES = 100_000
+# Larger ones do not fit into what computes with them.
+LARGEST_WHOLE, LARGEST_NUMBER = 2**63 - 1, 1e30
 
 # Strict: true is no number, 2.0 is no whole number, and .nan and .inf are no numbers at all.
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
-            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "integer": lambda _, value: (
+                isinstance(value, int)
+                and not isinstance(value, bool)
+                and abs(value) <= LARGEST_WHOLE
+            ),
             "number": lambda _, value: (
                 isinstance(value, int | float)
                 and not isinstance(value, bool)
-                and math.isfinite(value)
+                and abs(value) <= LARGEST_NUMBER
             ),
         }
     ),
@@ -32,16 +40,30 @@ _Validator = jsonschema.validators.extend(
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, not a silent choice."""
+    """YAML in which a key given twice is an error, not a silent choice, as is a file whose aliases
+    multiply to more than any settings have.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        root = super().get_single_node()
+        if root is not None and not _is_bounded(root):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"more than {MOST_VALUES:,} values", root.start_mark
+            )
+        return root
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key_node.value!r} is given twice", key_node.start_mark
-                )
-            seen.add(key_node.value)
+            key = key_node.value
+            if not isinstance(key_node, yaml.ScalarNode):
+                complaint = "a key is no text"
+            elif key in seen:
+                complaint = f"the key {key!r} is given twice"
+            else:
+                seen.add(key)
+                continue
+            raise yaml.constructor.ConstructorError(None, None, complaint, key_node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -60,11 +82,25 @@ def read_yaml(path: str | Path) -> Json:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    # What a value says to be, such as a date, makes the library fail in any way.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {reason(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold keys with values, such as 'scale: quick'")
     return content
+
+
+def _is_bounded(root: yaml.Node) -> bool:
+    """Whether the values under a node, aliases written out, are not too many."""
+    waiting, count = [root], 0
+    while waiting and count <= MOST_VALUES:
+        node = waiting.pop()
+        count += 1
+        if isinstance(node, yaml.MappingNode):
+            waiting += [child for pair in node.value for child in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return count <= MOST_VALUES
 
 
 def merge(base: Any, extra: Any) -> Any:
@@ -92,7 +128,9 @@ class Layers:
 
     def error(self, keys: Sequence[str | int], complaint: str) -> InputError:
         """The exception for these keys; names the place that set them."""
-        return InputError(f"{self._source(keys)}: {_dotted(keys)} {complaint}".replace(":  ", ": "))
+        # Keys may hold line breaks.
+        text = " ".join(f"{_dotted(keys)} {complaint}".split())
+        return InputError(f"{self._source(keys)}: {text}")
 
     def _source(self, keys: Sequence[str | int]) -> str:
         def depth(content: Any) -> int:

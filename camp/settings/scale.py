@@ -137,8 +137,15 @@ def load_scale(
         references=content.get("references", {}),
         speed=merge(DEFAULT_SPEED, content.get("speed", {})),
     )
+    everything = Layers(
+        [
+            Layer(str(tasks_file), {"tasks": paper.content}),
+            Layer(str(simulations_file), {"simulations": simulated.content}),
+            *layers,
+        ]
+    )
     for keys, complaint in _impossible(scale, content):
-        raise given.error(keys, complaint)
+        raise everything.error(keys, complaint)
     return scale
 
 
@@ -307,6 +314,10 @@ def _impossible_source(scale: Scale, source: Json) -> Iterator[tuple[list[str | 
 
 def _impossible_split(scale: Scale, name: str) -> Iterator[tuple[list[str | int], str]]:
     split, dataset = scale.tasks[name]["split"], scale.dataset_of(name)
+    for part in PARTS:
+        if part not in split:
+            yield ["split", part], "is missing; say how many frames"
+            return
     if "frames" in dataset:
         parts = {part: split[part] for part in PARTS}
         wanted = sum(count for count in parts.values() if count != "rest")

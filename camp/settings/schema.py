@@ -84,9 +84,17 @@ def _choice(*values: str) -> Json:
     return _leaf("one of " + ", ".join(values), enum=list(values))
 
 
-def _list(items: Json, *, least: int = 0, unique: bool = False) -> Json:
-    expected = "a list" + (f" of at least {least}" if least else "") + ", each " + items["expected"]
-    return _leaf(expected, type="array", items=items, minItems=least, uniqueItems=unique)
+def _list(items: Json, *, least: int = 0, most: int | None = None, unique: bool = False) -> Json:
+    size = f" of at least {least}" if least else f" of at most {most}" if most else ""
+    schema: Json = {} if most is None else {"maxItems": most}
+    return _leaf(
+        f"a list{size}, each {items['expected']}",
+        type="array",
+        items=items,
+        minItems=least,
+        uniqueItems=unique,
+        **schema,
+    )
 
 
 def _optional(schema: Json) -> Json:
@@ -113,14 +121,15 @@ def _named(entries: Json) -> Json:
         "keys with values",
         type="object",
         additionalProperties=entries,
-        propertyNames=_leaf(NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+        propertyNames=_leaf(NAME, type="string", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"),
     )
 
 
 PARTS = ("train", "validation", "test")
-ELEMENT = r"^[A-Z][a-z]?$"
-PAIR = r"^[A-Z][a-z]?-[A-Z][a-z]?$"
-TRIPLE = r"^[A-Z][a-z]?-[A-Z][a-z]?-[A-Z][a-z]?$"
+# \Z and not $, before which a line break may stand.
+ELEMENT = r"^[A-Z][a-z]?\Z"
+PAIR = r"^[A-Z][a-z]?-[A-Z][a-z]?\Z"
+TRIPLE = r"^[A-Z][a-z]?-[A-Z][a-z]?-[A-Z][a-z]?\Z"
 PEERS = ("mace", "nequip")
 REFERENCES = ("aimd", "xray-2013", "xray-2014", "neutron", "revpbe0")
 NAME = "a name of letters, digits, '.', '_' and '-'"
@@ -130,8 +139,9 @@ COUNT_OR_REST = _leaf(
     "a whole number of at least 1, or 'rest'",
     type=["integer", "string"],
     minimum=1,
-    pattern="^rest$",
+    pattern=r"^rest\Z",
 )
+_HIDDEN = _list(_whole(1, 4096), most=10)
 MODEL = _mapping(
     {
         "architecture": _choice("camp"),
@@ -140,10 +150,33 @@ MODEL = _mapping(
         "layers": _whole(1, 10),
         "cutoff": _number(0, 20, above=True),
         "chebyshev_degree": _whole(1, 30),
-        "radial_hidden": _list(_whole(1)),
-        "readout_hidden": _list(_whole(1)),
+        "radial_hidden": _HIDDEN,
+        "readout_hidden": _HIDDEN,
         "envelope_on": _choice("radial", "basis"),
     }
+)
+_FINITE = _leaf("a number", type="number")
+# What a model file says of its model; these two are not among its hyperparameters.
+_OUTSIDE = ("architecture", "cutoff")
+SAVED_MODEL = _mapping(
+    {
+        "architecture": _choice("camp"),
+        "hyperparameters": _mapping(
+            {
+                **{key: MODEL["properties"][key] for key in DEFAULT_MODEL if key not in _OUTSIDE},
+                "radial_hidden": _optional(_HIDDEN),
+                "readout_hidden": _optional(_HIDDEN),
+                "average_neighbours": _number(0, above=True),
+            },
+            required=["channels", "max_rank", "layers"],
+        ),
+        "species": _list(_whole(1, 118), least=1, unique=True),
+        "cutoff": MODEL["properties"]["cutoff"],
+        "energy_scale": _FINITE,
+        "energy_shift": _list(_FINITE, least=1),
+        "origin": _leaf("keys with values", type="object"),
+    },
+    required=["architecture", "hyperparameters", "species", "cutoff"],
 )
 TRAINING = _mapping(
     {
@@ -198,7 +231,7 @@ ANALYSIS = _mapping(
             "angles such as S-P-S with their cutoff in Å",
             type="object",
             additionalProperties=_number(0, above=True),
-            propertyNames=_leaf("a triple such as S-P-S", pattern=TRIPLE),
+            propertyNames=_leaf("a triple such as S-P-S", type="string", pattern=TRIPLE),
         ),
         "msd": _list(_leaf("the symbol of an element", type="string", pattern=ELEMENT)),
         "fit": _optional(_list(_number(0), least=2)),
@@ -260,7 +293,7 @@ _START = _mapping(
 _REFERENCE = _mapping({"dataset": TEXT, "msd": FILE, "fetch": FILE})
 SCALE = _mapping(
     {
-        "scale": _leaf(NAME, type="string", pattern=r"^[a-z0-9][a-z0-9_-]*$"),
+        "scale": _leaf(NAME, type="string", pattern=r"^[a-z0-9][a-z0-9_-]*\Z"),
         "data": TEXT,
         "weights": _choice("own", "published"),
         "seeds": SEEDS,

@@ -53,4 +53,4 @@ def impossible_times(settings: Json) -> Iterator[tuple[str, str]]:
 
 def _is_multiple(time: float, unit: float) -> bool:
     count = time / unit
-    return round(count) >= 1 and abs(count - round(count)) < 1e-6 * max(1.0, count)
+    return 0.5 < count < 2**53 and abs(count - round(count)) < 1e-6 * max(1.0, count)

@@ -6,13 +6,13 @@ import torch
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
 from camp.data import graphs
 from camp.data.graphs import GraphDataset, collate, content_hash
 from camp.errors import InputError
 from camp.graph import batch_graphs, build_graph
+from tests.conftest import fill_disk
 
 CUTOFF = 4.5
 
@@ -170,11 +170,8 @@ def test_bad_structures_are_named(structures):
         GraphDataset(structures, 0)
 
 
-def test_full_disk_is_one_message(tmp_path, structures, monkeypatch):
-    def fail(*arguments, **more):
-        raise SafetensorError("Error while serializing: No space left on device")
-
-    monkeypatch.setattr("safetensors.torch.save_file", fail)
+def test_full_disk_is_one_message(small_disk, structures):
+    fill_disk(small_disk)
     with pytest.raises(InputError, match=r"cannot write .*No space left"):
-        GraphDataset(structures, CUTOFF, cache=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        GraphDataset(structures, CUTOFF, cache=small_disk)
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]

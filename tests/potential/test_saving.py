@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import camp
 from camp.errors import InputError
-from camp.potential.saving import FORMAT, read_header, save
+from camp.potential.saving import CHECKSUM, FORMAT, read_header, save, with_checksum
 from tests.models.test_camp import make_potential
 from tests.physics import random_structure
 
@@ -48,9 +48,9 @@ def test_shift_and_scale_stay_float64(saved):
 
 
 def rewritten(path, change):
-    header = read_header(path)
+    header, tensors = read_header(path), load_file(path)
     change(header)
-    save_file(load_file(path), path, metadata={FORMAT: json.dumps(header)})
+    save_file(tensors, path, metadata={FORMAT: json.dumps(with_checksum(header, tensors))})
 
 
 def test_newer_format_is_refused(saved):
@@ -61,8 +61,45 @@ def test_newer_format_is_refused(saved):
 
 def test_tensors_must_fit_the_header(saved):
     rewritten(saved, lambda header: header["hyperparameters"].update(channels=7))
-    with pytest.raises(InputError, match="do not fit"):
+    with pytest.raises(InputError, match=r"embedding.weight has shape \(5, 3\), but .* \(7, 3\)"):
         camp.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "mace"}, "architecture is 'mace'; it must be one of camp"),
+        ({"species": [1, 8, 6]}, "species is not ascending"),
+        ({"species": [1, 6, 6]}, "species holds 6 more than once"),
+        ({"cutoff": 0}, "cutoff is 0; it must be a number above 0"),
+        ({"energy_scale": float("nan")}, "energy_scale is nan; it must be a number"),
+        ({"energy_shift": [0.0, 0.0]}, "energy_shift has 2 numbers, not one for each species"),
+    ],
+)
+def test_headers_of_impossible_models_are_refused(saved, change, message):
+    rewritten(saved, lambda header: header.update(change))
+    with pytest.raises(InputError, match=message):
+        camp.load(saved)
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path):
+    with pytest.raises(InputError, match="cutoff is 30"):
+        save(make_potential(cutoff=30.0), tmp_path / "model.safetensors")
+
+
+def test_changed_weights_are_noticed(saved):
+    content = bytearray(saved.read_bytes())
+    content[-100] ^= 1
+    saved.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        camp.load(saved)
+
+
+def test_files_from_before_checksums_are_read(potential, saved):
+    header, tensors = read_header(saved) | {"format_version": 1}, load_file(saved)
+    del header[CHECKSUM]
+    save_file(tensors, saved, metadata={FORMAT: json.dumps(header)})
+    assert camp.load(saved).hyperparameters == potential.hyperparameters
 
 
 def test_foreign_files_are_refused(saved, tmp_path):

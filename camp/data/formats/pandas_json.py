@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from camp.data.formats.frames import FrameReader, labelled, voigt
-from camp.errors import InputError
+from camp.errors import InputError, reason
 from camp.files import read_json
 
 JSON_COLUMNS = ("coords", "atomic_number", "cell", "pbc")
@@ -19,12 +19,7 @@ def json_frames(path: Path) -> Iterator[FrameReader]:
 
     :raises InputError: damaged or foreign file; the readers raise it for their row.
     """
-    try:
-        columns = read_json(path)
-    except InputError:
-        raise
-    except (OSError, RecursionError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file ({error})") from None
+    columns = read_json(path)
     if not isinstance(columns, dict) or not all(
         isinstance(columns.get(name), dict) for name in JSON_COLUMNS
     ):
@@ -43,11 +38,14 @@ def json_frames(path: Path) -> Iterator[FrameReader]:
             numbers = np.asarray(row["atomic_number"])
             if numbers.dtype.kind not in "iu" and numbers.size:
                 raise ValueError("atomic numbers must be integers")
+            periodic = np.asarray(row["pbc"])
+            if periodic.shape != (3,) or periodic.dtype != bool:
+                raise ValueError("pbc must be three times true or false")
             atoms = Atoms(
                 numbers=numbers,
                 positions=np.asarray(row["coords"], dtype=float).reshape(-1, 3),
                 cell=np.asarray(row["cell"], dtype=float),
-                pbc=row["pbc"],
+                pbc=periodic,
             )
             energy, forces, stress = (row.get(name) for name in ("energy", "forces", "stress"))
             return labelled(
@@ -57,7 +55,7 @@ def json_frames(path: Path) -> Iterator[FrameReader]:
                 None if stress is None else voigt(np.asarray(stress, dtype=float)),
             )
         except (ValueError, TypeError, OverflowError) as error:
-            raise InputError(f"unreadable row {key!r} ({error})") from None
+            raise InputError(f"unreadable row {key!r} ({reason(error)})") from None
 
     for key in columns["coords"]:
         yield partial(frame, key)

@@ -5,7 +5,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,8 +15,12 @@ from ase.data import atomic_numbers, chemical_symbols
 from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 
 from camp.data.formats.frames import FrameReader, labelled, voigt
-from camp.errors import InputError
+from camp.errors import InputError, reason
 from camp.files import atomic_path
+
+# Characters of a frame, and of a value in it; more were made to fill the memory.
+LARGEST_FRAME = 100_000_000
+LONGEST_VALUE = 64
 
 # Reading
 
@@ -35,15 +39,17 @@ def xyz_frames(path: Path, energy_key: str, forces_key: str) -> Iterator[FrameRe
             for comment, lines in _blocks(path, stream):
                 yield partial(_parse, comment, lines, energy_key, forces_key)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: damaged, cut off or not extended XYZ ({error})") from None
+        raise InputError(
+            f"{path}: damaged, cut off or not extended XYZ ({reason(error)})"
+        ) from None
 
 
 def _blocks(path: Path, stream: IO[str]) -> Iterator[tuple[str, list[str]]]:
     """Comment line and atom lines of every frame."""
     frame = 0
-    while head := stream.readline():
+    while head := stream.readline(LARGEST_FRAME):
         if not head.strip():
-            if stream.read().strip():
+            if any(line.strip() for line in iter(partial(stream.readline, LARGEST_FRAME), "")):
                 raise InputError(f"{path}, frame {frame}: an empty line instead of a frame")
             return
         try:
@@ -53,8 +59,15 @@ def _blocks(path: Path, stream: IO[str]) -> Iterator[tuple[str, list[str]]]:
                 f"{path}, frame {frame}: not extended XYZ: "
                 f"{head.strip()[:40]!r} instead of the number of atoms"
             ) from None
-        comment = stream.readline()
-        lines = list(islice(stream, max(count, 0)))
+        comment = stream.readline(LARGEST_FRAME)
+        size, lines = len(comment), []
+        for line in islice(iter(partial(stream.readline, LARGEST_FRAME), ""), max(count, 0)):
+            size += len(line)
+            if size > LARGEST_FRAME:
+                raise InputError(
+                    f"{path}, frame {frame}: is longer than {LARGEST_FRAME:,} characters"
+                )
+            lines.append(line)
         if len(lines) < count:
             raise InputError(
                 f"{path}, frame {frame}: the file is cut off after {len(lines)} of {count} atoms"
@@ -74,14 +87,18 @@ def _parse(comment: str, lines: list[str], energy_key: str, forces_key: str) -> 
         raise InputError("the frame has no atoms")
     try:
         info = key_val_str_to_dict(comment)
-    except (ValueError, IndexError, TypeError, RecursionError) as error:
-        raise InputError(f"the second line is not extended XYZ ({error})") from None
+    # A foreign line makes ASE fail in any way.
+    except Exception as error:
+        raise InputError(f"the second line is not extended XYZ ({reason(error)})") from None
     columns = _columns(info.pop("Properties", "species:S:1:pos:R:3"))
     width = sum(size for _, size in columns.values())
-    rows = [line.split() for line in lines]
+    rows = [line.split(maxsplit=width) for line in lines]
     for atom, row in enumerate(rows):
         if len(row) != width:
-            raise InputError(f"atom {atom} has {len(row)} columns instead of {width}")
+            found = "more" if len(row) > width else str(len(row))
+            raise InputError(f"atom {atom} has {found} columns instead of {width}")
+    if max(map(len, chain.from_iterable(rows)), default=0) > LONGEST_VALUE:
+        raise InputError(f"a value is longer than {LONGEST_VALUE} characters")
     table = np.array(rows)
     values = {key: table[:, first : first + size] for key, (first, size) in columns.items()}
     if values.get("pos", table[:, :0]).shape[1:] != (3,):
@@ -110,8 +127,8 @@ def _parse(comment: str, lines: list[str], energy_key: str, forces_key: str) -> 
             forces,
             None if stress is None else voigt(np.asarray(stress, dtype=float)),
         )
-    except (ValueError, TypeError) as error:
-        raise InputError(f"unreadable value ({error})") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"unreadable value ({reason(error)})") from None
 
 
 def _columns(properties: Any) -> dict[str, tuple[int, int]]:
