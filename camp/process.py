@@ -3,6 +3,7 @@
 import ctypes
 import ctypes.util
 import logging
+import threading
 import warnings
 
 # Parameters of mallopt(3), from malloc.h.
@@ -10,10 +11,23 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning's advice out of the output; what it has to warn of stays."""
+    """Keep Lightning's advice out of the output, and what TensorBoard's thread says of a full disk,
+    of which it tells its caller too. What Lightning has to warn of stays.
+    """
+    threading.excepthook = _say_unless_told
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*isinstance.treespec, LeafSpec.*", "Checkpoint directory .* exists"):
+    advice = (
+        ".*isinstance.treespec, LeafSpec.*",
+        "Checkpoint directory .* exists",
+        ".*`srun` command.*",
+    )
+    for message in advice:
         warnings.filterwarnings("ignore", message=message)
+
+
+def _say_unless_told(failure: threading.ExceptHookArgs) -> None:
+    if not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
 
 
 def reuse_freed_memory() -> None:

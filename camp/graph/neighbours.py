@@ -31,7 +31,8 @@ def neighbour_list(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray,
     :param atoms: positions in Å; any cell, periodic in 0–3 directions.
     :param cutoff: Å.
     :return: centres (e,), neighbours (e,) and integer cell shifts S (e, 3): the first half of
-        the rows are the pairs, the second half, in the same order, their reverses.
+        the rows are the pairs, the second half, in the same order, their reverses. The order
+        depends on the pairs alone, not on the positions or on pairs farther away.
     :raises InputError: periodic directions without a volume, or coinciding atoms.
     """
     cell = complete_cell(atoms.cell)
@@ -54,4 +55,16 @@ def neighbour_list(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray,
         closest = int(distance.argmin())
         raise CoincidingAtomsError(int(i[closest]), int(j[closest]), distance[closest])
     i, j, shift = i.astype(np.int64), j.astype(np.int64), shift.astype(np.int64)
+    # Sums over neighbours are then the same to the last bit after a simulation was continued.
+    order = np.argsort(_key(i, j, shift, len(atoms)), kind="stable")
+    i, j, shift = i[order], j[order], shift.take(order, axis=0)
     return np.concatenate([i, j]), np.concatenate([j, i]), np.concatenate([shift, -shift])
+
+
+def _key(i: np.ndarray, j: np.ndarray, shift: np.ndarray, count: int) -> np.ndarray:
+    """A number for each pair of ``count`` atoms, to sort by: (e,) int64."""
+    key = i * count + j
+    for component in shift.T:
+        # The shifts of one pair of atoms differ by a few cells only.
+        key = key << 8 | component & 255
+    return key

@@ -81,14 +81,16 @@ class SkinList:
             or (atoms.pbc != old.pbc).any()
         ):
             return None
-        strain, stretch = IDENTITY, 1.0
+        strain, stretch, expected = IDENTITY, 1.0, old.positions
         if (atoms.cell.array != old.cell.array).any():
             if old.cell.rank < 3:
                 return None
             strain = np.linalg.solve(old.cell.array, atoms.cell.array)
             stretch = np.linalg.svd(strain, compute_uv=False).min()
-        moved = atoms.positions - old.positions @ strain
-        largest = np.sort(np.square(moved - moved.mean(0)).sum(1))[-2:]
+            expected = old.positions @ strain
+        moved = atoms.positions - expected
+        moved -= moved.mean(0)
+        largest = np.sort(np.einsum("ix,ix->i", moved, moved))[-2:]
         serves = stretch * (self.cutoff + self.skin) - np.sqrt(largest).sum() > self.cutoff
         return strain if serves else None
 

@@ -44,7 +44,7 @@ class MetricsTables(pl.Callback):
         assert isinstance(module, TrainingModule)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         groups = trainer.optimizers[0].param_groups
-        for member, path in enumerate(self.paths):
+        for member in range(len(self.paths)):
             if not module.active[member]:
                 continue
             row: dict[str, Any] = {
@@ -56,11 +56,15 @@ class MetricsTables(pl.Callback):
             row["seconds"] = round(self.seconds(), 2)
             self.rows[member].append(row)
             if trainer.is_global_zero:
-                text = io.StringIO()
-                writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(self.rows[member])
-                write_text(path, text.getvalue())
+                self.write(member)
+
+    def write(self, member: int) -> None:
+        """Write the table of one potential."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows[member])
+        write_text(self.paths[member], text.getvalue())
 
     def seconds(self) -> float:
         """Time spent training, earlier runs of the same training included."""

@@ -1,5 +1,6 @@
 """Checkpoints of a training that survive being interrupted while they are written."""
 
+import hashlib
 import io
 import os
 import sys
@@ -32,10 +33,33 @@ class KeepPrevious(TorchCheckpointIO):
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path | None, dict[str, Any]]:
-    """The last checkpoint in a folder that can be read, and its content; a damaged one is named on
-    stderr and left out.
+    """The last checkpoint of an interrupted training that can be read, and its content; a damaged
+    one is named on stderr and left out.
     """
-    for path in (folder / LAST, folder / PREVIOUS):
+    return _first_readable(folder / LAST, folder / PREVIOUS)
+
+
+def finished_checkpoint(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The same of a training that this version of the code has finished."""
+    return _first_readable(folder / _finished_name())
+
+
+def keep_finished(folder: Path) -> None:
+    """Set the last checkpoint of a finished training apart, and remove the others.
+
+    A workflow that was killed does not learn that its job has finished. Started again, it deletes
+    the model to make it anew, which then takes a moment.
+    """
+    last = folder / LAST
+    if last.exists():
+        for old in folder.glob("finished-*.ckpt"):
+            old.unlink()
+        last.rename(folder / _finished_name())
+    (folder / PREVIOUS).unlink(missing_ok=True)
+
+
+def _first_readable(*paths: Path) -> tuple[Path | None, dict[str, Any]]:
+    for path in paths:
         if path.exists():
             try:
                 return path, read_checkpoint(path)
@@ -44,7 +68,9 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     return None, {}
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Of a training that is finished."""
-    for name in (LAST, PREVIOUS):
-        (folder / name).unlink(missing_ok=True)
+def _finished_name() -> str:
+    """Another name after the code has changed, so that a training is then repeated."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(source.read_bytes())
+    return f"finished-{digest.hexdigest()[:16]}.ckpt"

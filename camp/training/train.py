@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,11 +22,12 @@ from pytorch_lightning.callbacks import (
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from camp.data.graphs import GraphDataset, LabelledBatch
 from camp.errors import InputError
-from camp.files import locked, read_json, write_json
+from camp.files import locked, read_json, write_json, writing
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
@@ -33,8 +35,9 @@ from camp.training.checkpoints import (
     LAST,
     PREVIOUS,
     KeepPrevious,
+    finished_checkpoint,
+    keep_finished,
     newest_checkpoint,
-    remove_checkpoints,
 )
 from camp.training.compiled import can_compile
 from camp.training.module import TrainingModule
@@ -215,6 +218,10 @@ def train(
             wanted = [identities[seed] for seed in left]
             if newest and not _may_continue(out, known == wanted, resume):
                 newest = None
+            if newest is None and resume:
+                newest, content = finished_checkpoint(out)
+                if content.get("training") != wanted:
+                    newest = None
             summaries |= _train(settings, datasets, left, wanted, newest, out, devices)
     return [summaries[seed] for seed in folders]
 
@@ -271,9 +278,12 @@ def _train(
         deterministic=True,
     )
     data = TrainingData(*datasets, batch_size=options["batch_size"], seeds=list(folders))
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        with writing(out):
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except SIGTERMException:
+        # Lightning would end the process as if all were well.
+        sys.exit(128 + signal.SIGTERM)
     completed = "all steps done" if trainer.should_stop else "all epochs done"
     parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
     summaries = {}
@@ -302,6 +312,7 @@ def _train(
             average = module.averages[member]
             assert isinstance(average, Potential)
             average.origin.update(steps=steps, epochs=epochs)
+            tables.write(member)
             write_json(folder / SUMMARY_FILE, summaries[seed])
             save(average, folder / MODEL_FILE)
     if diverged := [seed for seed in folders if seed not in summaries]:
@@ -310,7 +321,7 @@ def _train(
             "error is a number; lower learning_rate or gradient_clip"
         )
     if trainer.is_global_zero:
-        remove_checkpoints(out)
+        keep_finished(out)
     return summaries
 
 

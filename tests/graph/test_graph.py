@@ -41,6 +41,20 @@ def test_edges_are_those_of_ase(name):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
+def test_order_depends_on_the_pairs_alone(name):
+    """So that sums over a list of another time, or with a skin, are the same to the last bit."""
+    atoms = STRUCTURES[name]
+    moved = atoms.copy()
+    moved.positions += np.random.default_rng(0).normal(scale=0.3, size=moved.positions.shape)
+    ours, later = (
+        list(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+        for i, j, shift in (neighbour_list(atoms, CUTOFF), neighbour_list(moved, CUTOFF + 0.5))
+    )
+    both = set(ours) & set(later)
+    assert [pair for pair in ours if pair in both] == [pair for pair in later if pair in both]
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
 def test_every_edge_has_its_reverse(name):
     graph = build_graph(STRUCTURES[name], CUTOFF)
     vectors = graph.edge_vectors()

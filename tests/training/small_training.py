@@ -62,6 +62,10 @@ def metrics(folder):
         ]
 
 
+def kinds_of_checkpoints(folder):
+    return {path.stem.partition("-")[0] for path in folder.glob("*.ckpt")}
+
+
 class InterruptedTrainingError(Exception):
     pass
 

@@ -12,7 +12,14 @@ from camp.errors import InputError
 from camp.training.compiled import TracedLoss
 from camp.training.module import TrainingModule
 from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
-from tests.training.small_training import SETTINGS, clusters, interrupted_in, metrics, settings
+from tests.training.small_training import (
+    SETTINGS,
+    clusters,
+    interrupted_in,
+    kinds_of_checkpoints,
+    metrics,
+    settings,
+)
 
 
 def potential(seed):
@@ -91,7 +98,7 @@ def test_each_seed_has_its_folder_as_if_it_were_alone(pair, tmp_path):
                 assert float(value) == pytest.approx(float(other[name]), rel=1e-3), name
         ours, theirs = (camp.load(f / MODEL_FILE).evaluate(data[1]) for f in (folder, alone))
         np.testing.assert_allclose(ours.energies, theirs.energies, rtol=1e-4)
-    assert not list(pair.glob("*.ckpt"))
+    assert kinds_of_checkpoints(pair) == {"finished"}
 
 
 def test_another_second_seed_leaves_the_first_alone(pair, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -12,13 +13,21 @@ import camp
 from camp.data.graphs import GraphDataset, collate
 from camp.errors import InputError
 from camp.potential.derivatives import Derivatives
+from camp.training import checkpoints
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
 from camp.training.evaluation import Comparison, evaluation_record
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
-from camp.training.train import MODEL_FILE, SUMMARY_FILE, locked, train
-from tests.training.small_training import SETTINGS, clusters, interrupted_in, metrics, settings
+from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE, locked, train
+from tests.training.small_training import (
+    SETTINGS,
+    clusters,
+    interrupted_in,
+    kinds_of_checkpoints,
+    metrics,
+    settings,
+)
 
 
 def test_loss_of_two_structures_by_hand():
@@ -99,7 +108,7 @@ def test_training_leaves_model_metrics_and_summary(finished):
     assert summary["steps"] == 18
     assert summary["epochs"] == 6
     assert [row["epoch"] for row in metrics(finished)] == list("012345")
-    assert not list(finished.glob("*.ckpt"))
+    assert kinds_of_checkpoints(finished) == {"finished"}
     assert list((finished / "tensorboard").rglob("events.*"))
 
 
@@ -135,6 +144,46 @@ def test_finished_training_is_not_overwritten(finished):
     [again] = train(settings(), *data, seeds=[1], out=finished, resume=True)
     assert again == json.loads((finished / SUMMARY_FILE).read_text())
     assert (finished / MODEL_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"max_steps": 11}, {"patience": 1, "learning_rate": 0.05}])
+def test_lost_results_are_made_again_without_training(tmp_path, options, monkeypatch):
+    """As after a workflow that was killed, which deletes what its jobs have finished since."""
+    arguments = settings(**options), clusters(6), clusters(3, seed=9)
+    [summary] = train(*arguments, seeds=[1], out=tmp_path)
+    model, table = (tmp_path / MODEL_FILE).read_bytes(), metrics(tmp_path)
+    for name in (MODEL_FILE, SUMMARY_FILE, METRICS_FILE):
+        (tmp_path / name).unlink()
+    monkeypatch.setattr(TrainingModule, "training_step", lambda *_: pytest.fail("trains"))
+    [again] = train(*arguments, seeds=[1], out=tmp_path, resume=True)
+    summary.pop("seconds"), again.pop("seconds")
+    assert again == summary
+    assert (tmp_path / MODEL_FILE).read_bytes() == model
+    assert metrics(tmp_path) == table
+
+
+def test_sigterm_does_not_end_as_if_all_were_well(tmp_path, monkeypatch):
+    plain_step = TrainingModule.training_step
+
+    def step(module, batch, index):
+        signal.raise_signal(signal.SIGTERM)
+        return plain_step(module, batch, index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", step)
+    with pytest.raises(SystemExit) as caught:
+        train(settings(), clusters(4), clusters(2), seeds=[1], out=tmp_path)
+    assert caught.value.code == 128 + signal.SIGTERM
+
+
+def test_changed_code_trains_again(tmp_path, monkeypatch):
+    arguments = settings(), clusters(6), clusters(3, seed=9)
+    train(*arguments, seeds=[1], out=tmp_path)
+    (tmp_path / MODEL_FILE).unlink()
+    monkeypatch.setattr(checkpoints, "_finished_name", lambda: "finished-other.ckpt")
+    with interrupted_in(0):
+        train(*arguments, seeds=[1], out=tmp_path, resume=True)
+    train(*arguments, seeds=[1], out=tmp_path, resume=True)
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["finished-other.ckpt"]
 
 
 def test_snapshots_before_averaging_are_not_kept(tmp_path):
@@ -226,7 +275,7 @@ def test_damaged_checkpoint_is_noticed_and_the_one_before_serves(
     ours, theirs = (camp.load(f / MODEL_FILE).state_dict() for f in (interrupted, finished))
     for name, value in ours.items():
         assert torch.equal(value, theirs[name]), name
-    assert not list(interrupted.glob("*.ckpt"))
+    assert kinds_of_checkpoints(interrupted) == {"finished"}
 
 
 def test_interrupted_training_is_not_overwritten(interrupted):
