@@ -57,6 +57,8 @@ class Calculator(AseCalculator):
         super().__init__()
         # A copy: the caller's potential keeps its device and precision.
         self.model = copy.deepcopy(model).to(device=device, dtype=DTYPES[dtype])
+        self._checked: Atoms | None = None
+        self._volume = 0.0
         self._neighbours: SkinList | None = None
         if accelerate:
             self.model = accelerated(self.model, compiled=compiled)
@@ -85,23 +87,32 @@ class Calculator(AseCalculator):
 
         :raises camp.errors.InputError: an unknown species, coinciding atoms, or a bad cell.
         """
-        super().calculate(atoms, properties or ["energy"], system_changes)
+        if atoms and self._checked and list(system_changes) == ["positions"]:
+            # As in every step of a simulation; to copy all of it would take longer.
+            self._checked.positions[:] = atoms.positions
+            self.atoms = self._checked
+        else:
+            self._checked = None
+            super().calculate(atoms, properties or ["energy"], system_changes)
+            self.model.check(self.atoms)
+            self._checked = self.atoms
         if self._neighbours is None:
             graph = self.model.graph(self.atoms).to(self.model.device)
+        elif self.model.skips_distant:
+            graph = self._neighbours.candidates(self.atoms)
         else:
-            self.model.check(self.atoms)
-            if self.model.skips_distant:
-                graph = self._neighbours.candidates(self.atoms)
-            else:
-                graph = self._neighbours.graph(self.atoms).to(self.model.device)
+            graph = self._neighbours.graph(self.atoms).to(self.model.device)
         with torch.no_grad():
             result = self.model(graph)
+        energy = result.energies.item()
         self.results = {
-            "energy": float(result.energies[0]),
-            "free_energy": float(result.energies[0]),
+            "energy": energy,
+            "free_energy": energy,
             "energies": result.atomic_energies.cpu().numpy(),
             "forces": result.forces.cpu().double().numpy(),
         }
-        if volume := self.atoms.cell.volume:
+        if "cell" in system_changes:
+            self._volume = self.atoms.cell.volume
+        if self._volume:
             virial = result.virials[0].cpu().double().numpy()
-            self.results["stress"] = virial.take(VOIGT) / volume
+            self.results["stress"] = virial.take(VOIGT) / self._volume

@@ -187,6 +187,10 @@ def test_calculator_refuses_bad_structures(compiled):
         atoms.calc = calculator
         with pytest.raises(InputError, match=message):
             atoms.get_forces()
+        # Also when nothing has changed since but the positions.
+        atoms.positions += 0.1
+        with pytest.raises(InputError, match=message):
+            atoms.get_forces()
 
 
 def test_without_a_compiler_torch_does_it(monkeypatch, capsys):
