@@ -90,6 +90,12 @@ def resource(name):
     return lambda wildcards: SCALE.tasks[wildcards.task]["resources"][name]
 
 
+def training_device(wildcards):
+    """Options of ``camp train``: where, and on how many GPUs."""
+    gpus = resource("gpu")(wildcards)
+    return ["--devices", gpus] if gpus else ["--device", "cpu"]
+
+
 # --- what has to be fetched, and whether it could be ----------------------------------------
 # Names in the registry by record: data-<dataset>, weights-<task>, start-<simulation> and
 # reference-<name>.

@@ -52,10 +52,11 @@ rule train:
     params:
         folder=subpath(output.model, parent=True),
         cache=GRAPH_CACHE,
+        device=training_device,
         code=code("train"),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
-        " --cache {params.cache:q} > {log:q} 2>&1"
+        " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 # All seeds of a task in one job.
@@ -87,10 +88,11 @@ rule train_together:
         folder=subpath(output[0], ancestor=2),
         seeds=SCALE.seeds,
         cache=GRAPH_CACHE,
+        device=training_device,
         code=code("train"),
     shell:
         "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
-        " --cache {params.cache:q} > {log:q} 2>&1"
+        " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 rule import_published:

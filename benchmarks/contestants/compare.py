@@ -20,6 +20,7 @@ from typing import Any
 import ase.io
 
 import camp
+from camp.cli.device import own_gpus
 from camp.files import read_json, write_json
 from camp.md.benchmark import equilibrated
 
@@ -74,7 +75,7 @@ def main() -> None:
     for label in LABELS:
         parser.add_argument(f"--{label}", default="", help="kept with the records")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with own_gpus(arguments.device), tempfile.TemporaryDirectory() as folder:
         start = Path(folder) / "start.xyz"
         atoms = equilibrated(camp.load(arguments.model), ase.io.read(arguments.structure, index=0))
         ase.io.write(start, atoms, format="extxyz")

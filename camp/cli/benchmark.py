@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from camp.cli.device import add_accelerate, add_device, check_device
+from camp.cli.device import add_accelerate, add_device, check_device, positive_count
 from camp.errors import InputError
 
 
@@ -55,12 +55,6 @@ def _positive(text: str) -> float:
     return seconds
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of replicas")
-    return int(text)
-
-
 def add_benchmark(verbs) -> None:
     parser = verbs.add_parser("benchmark", help="speed of a model on this machine")
     parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
@@ -71,7 +65,7 @@ def add_benchmark(verbs) -> None:
     parser.add_argument("--plain-too", action="store_true", help="then also the plain model")
     parser.add_argument("--engine", choices=("ase", "torchsim"), default="ase")
     parser.add_argument(
-        "--replicas", type=_count, default=1, metavar="N", help="in one batch (torchsim)"
+        "--replicas", type=positive_count, default=1, metavar="N", help="in one batch (torchsim)"
     )
     parser.add_argument(
         "--seconds", type=_positive, default=5.0, metavar="S", help="for each quantity (default 5)"

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from camp.cli.device import add_accelerate, add_device, check_device
+from camp.cli.device import add_accelerate, add_device, check_device, positive_count
 from camp.errors import InputError
 
 
@@ -63,7 +63,13 @@ def add_train(verbs) -> None:
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
     parser.add_argument(
-        "--devices", type=int, default=1, metavar="N", help="GPUs that share every step"
+        "--device",
+        choices=("cuda", "cpu"),
+        default="cuda",
+        help="cuda (default): a GPU that is free, or the CPU where there is none",
+    )
+    parser.add_argument(
+        "--devices", type=positive_count, default=1, metavar="N", help="GPUs that share every step"
     )
     parser.set_defaults(run=run_train)
 

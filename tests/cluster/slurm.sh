@@ -34,6 +34,7 @@ for number in 0 1; do
 done
 echo "NodeName=$host Name=gpu File=$folder/gpu[0-1]" >"$folder/gres.conf"
 cat >"$folder/slurm.conf" <<CONF
+# cred_expire: so many seconds a job must wait that goes back into the queue.
 ClusterName=local
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$port
@@ -41,7 +42,7 @@ SlurmdPort=$((port + 1))
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge.socket
+AuthInfo=socket=$folder/munge.socket,cred_expire=10
 CredType=cred/munge
 MpiDefault=none
 SlurmctldPidFile=$folder/slurmctld.pid
@@ -57,10 +58,13 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
+SchedulerParameters=sched_interval=2,bf_interval=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 KillWait=5
+SlurmdTimeout=10
+ReturnToService=2
 NodeName=$host NodeAddr=127.0.0.1 CPUs=4 RealMemory=8000 Gres=gpu:2
 PartitionName=cpu Nodes=$host Default=YES
 PartitionName=gpu Nodes=$host

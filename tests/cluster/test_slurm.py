@@ -4,50 +4,25 @@ Opt-in, because it installs packages: CAMP_SLURM_TEST=1.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
 import yaml
-from safetensors.torch import load_file
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PROFILES = REPOSITORY / "profiles"
+from tests.cluster.small_workflow import PROFILES, TRAININGS, model, same_weights, workflow
+
 CANNOT = 77
-SEEDS = (1, 2, 3)
-TRAININGS = Path("results/cluster/training/md17-ethanol")
-MODELS = [TRAININGS / f"seed-{seed}/model.safetensors" for seed in SEEDS]
-SCALE = {
-    "scale": "cluster",
-    "data": "generated (GFN-xTB)",
-    "weights": "own",
-    "seeds": list(SEEDS),
-    "resources": {"threads": 1, "gpu": 1, "mem_mb": 1000, "runtime": 5},
-    "datasets": {"ethanol": {"generate": "molecule:ethanol", "frames": 18}},
-    "tasks": {
-        "md17-ethanol": {
-            "dataset": "ethanol",
-            "split": {"train": 12, "validation": 4, "test": "rest"},
-            "model": {
-                "channels": 4,
-                "max_rank": 1,
-                "layers": 1,
-                "cutoff": 4.0,
-                "radial_hidden": [4],
-                "readout_hidden": [4],
-            },
-            "training": {"max_epochs": 60, "ema_start": 2, "ema_every": 1, "compile": False},
-        }
-    },
-}
+SEEDS = (1, 2, 3, 4, 5)
 # Of a cluster without accounting, and in a hurry.
 QUICK = {
     "slurm-status-command": "squeue",
@@ -57,6 +32,30 @@ QUICK = {
 }
 
 
+# Becomes a part of every process: a training that finds this file eats memory, once.
+LEAK = """
+import os, sys, threading, time
+if "train" in sys.orig_argv:
+    sign = os.path.join(sys.orig_argv[sys.orig_argv.index("--out") + 1], "leak")
+    def leak():
+        while not os.path.exists(sign):
+            time.sleep(0.1)
+        os.remove(sign)
+        hoard = [os.urandom(1 << 20) for _ in range(1500)]
+        time.sleep(100)
+    threading.Thread(target=leak, daemon=True).start()
+"""
+
+
+class Job(NamedTuple):
+    """A job of SLURM that trains."""
+
+    number: int
+    seed: int
+    state: str
+    restarts: int
+
+
 class Training(NamedTuple):
     """A process that trains in a job of SLURM."""
 
@@ -64,23 +63,31 @@ class Training(NamedTuple):
     seed: int
     job: str
     gpu: str
+    table: Path
 
-    def metrics(self, folder: Path) -> list[str]:
-        """The rows of metrics.csv, one for each epoch; they hold times, so no two runs agree."""
-        file = folder / TRAININGS / f"seed-{self.seed}" / "metrics.csv"
-        return file.read_text(encoding="utf-8").splitlines()[1:] if file.exists() else []
+    def rows(self) -> list[str]:
+        return rows_of(self.table)
+
+
+def rows_of(table: Path) -> list[str]:
+    """The rows of metrics.csv, one for each epoch; they hold times, so no two runs agree."""
+    return table.read_text(encoding="utf-8").splitlines()[1:] if table.exists() else []
 
 
 @pytest.fixture(scope="module")
-def slurm() -> Iterator[None]:
-    """A SLURM, which ends when our end of a pipe is closed."""
+def slurm() -> Iterator[list[subprocess.Popen]]:
+    """A SLURM, which ends when our end of a pipe is closed; before, what was put into the list."""
     if os.environ.get("CAMP_SLURM_TEST") != "1":
         pytest.skip("installs and starts a SLURM; set CAMP_SLURM_TEST=1 to run it")
     script = [Path(__file__).with_name("slurm.sh"), "sh", "-c", "echo ready; exec cat"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(script, text=True, start_new_session=True, **pipes) as process:
         if process.stdout.readline():
-            yield
+            more: list[subprocess.Popen] = []
+            yield more
+            for one in more:
+                one.terminate()
+                one.wait()
         process.stdin.close()
         errors = process.stderr.read()
     if process.returncode == CANNOT:
@@ -88,19 +95,32 @@ def slurm() -> Iterator[None]:
     assert process.returncode == 0, errors
 
 
-def workflow(folder: Path, profile: Path, *options: str) -> list[str | Path]:
-    """The command that trains all seeds with the results in a folder."""
-    scale = folder / "cluster.yaml"
-    scale.write_text(yaml.safe_dump(SCALE), encoding="utf-8")
-    command = [sys.executable, "-m", "snakemake", *MODELS, "--configfile", scale]
-    command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", folder]
-    return [*command, "--workflow-profile", profile, *options]
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """A folder in which all seeds were trained without SLURM."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    options = ("--cores", "2", "--config", "resources={gpu: 0}")
+    command = workflow(folder, PROFILES / "default", SEEDS, *options)
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
 
 
-def quick_profile(folder: Path) -> Path:
-    profile = yaml.safe_load((PROFILES / "slurm/config.yaml").read_text(encoding="utf-8"))
+@pytest.fixture
+def cluster(undisturbed, tmp_path) -> Path:
+    """A folder with the same data, and nothing of the trainings."""
+    folder = tmp_path / "cluster"
+    shutil.copytree(undisturbed, folder, ignore=shutil.ignore_patterns(".snakemake"))
+    shutil.rmtree(folder / TRAININGS)
+    return folder
+
+
+@pytest.fixture
+def profile(tmp_path) -> Path:
+    """The profile of the project, quicker."""
+    content = yaml.safe_load((PROFILES / "slurm/config.yaml").read_text(encoding="utf-8"))
+    folder = tmp_path / "profile"
     folder.mkdir()
-    (folder / "config.yaml").write_text(yaml.safe_dump(profile | QUICK), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(content | QUICK), encoding="utf-8")
     return folder
 
 
@@ -119,16 +139,42 @@ def trainings(folder: Path) -> list[Training]:
             continue
         seed = int(words[words.index("--seed") + 1])
         gpu = environment["CUDA_VISIBLE_DEVICES"]
-        found.append(Training(process.pid, seed, environment["SLURM_JOB_ID"], gpu))
+        rows = folder / TRAININGS / f"seed-{seed}/metrics.csv"
+        found.append(Training(process.pid, seed, environment["SLURM_JOB_ID"], gpu, rows))
     return found
 
 
-def jobs() -> list[tuple[int, str]]:
-    """Seed and state of every training job, finished ones too, in the order of submission."""
-    command = ["squeue", "--noheader", "--states=all", "--sort=i", "--format=%k|%T"]
+def jobs(folder: Path) -> list[Job]:
+    """Every training job of a folder, finished ones too, in the order of submission."""
+    command = ["scontrol", "show", "job", "--oneliner"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [line.split("|") for line in done.stdout.splitlines()]
-    return [(int(k[-1]), state) for k, state in lines if k.startswith("rule_train_")]
+    found = []
+    for line in done.stdout.splitlines():
+        values = dict(re.findall(r"(\w+)=(\S+)", line))
+        if values.get("WorkDir") == str(folder) and "rule_train_" in values["Comment"]:
+            seed, restarts = int(values["Comment"][-1]), int(values["Restarts"])
+            found.append(Job(int(values["JobId"]), seed, values["JobState"], restarts))
+    return sorted(found)
+
+
+@contextmanager
+def driver(command: Sequence[str | Path], log: Path) -> Iterator[subprocess.Popen]:
+    """A running snakemake, which ends with the block at the latest."""
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float = 300) -> Any:
+    """What a condition gives as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise TimeoutError
 
 
 def cancel(training: Training) -> None:
@@ -139,6 +185,15 @@ def kill(training: Training) -> None:
     os.kill(training.process, signal.SIGKILL)
 
 
+def requeue(training: Training) -> None:
+    subprocess.run(["scontrol", "requeue", training.job], check=True)
+
+
+def leak(training: Training) -> None:
+    """See LEAK."""
+    training.table.with_name("leak").touch()
+
+
 def run_out_of_time(training: Training) -> None:
     # Limits are looked at every 30 s; SLURM wakes what it ends.
     os.kill(training.process, signal.SIGSTOP)
@@ -147,58 +202,101 @@ def run_out_of_time(training: Training) -> None:
     subprocess.run(change, check=True)
 
 
-EVENTS: dict[int, tuple[Callable[[Training], None], str]] = {
-    1: (run_out_of_time, "TIMEOUT"),
-    2: (cancel, "CANCELLED"),
-    3: (kill, "FAILED"),
+# For each seed what happens, and how its jobs ended: state and number of restarts.
+EVENTS: dict[int, tuple[Callable[[Training], None], list[tuple[str, int]]]] = {
+    1: (run_out_of_time, [("TIMEOUT", 0), ("COMPLETED", 0)]),
+    2: (cancel, [("CANCELLED", 0), ("COMPLETED", 0)]),
+    3: (kill, [("FAILED", 0), ("COMPLETED", 0)]),
+    4: (requeue, [("COMPLETED", 1)]),
+    5: (leak, [("FAILED", 0), ("COMPLETED", 0)]),
 }
 
 
-def test_interrupted_trainings_end_as_undisturbed_ones(slurm, tmp_path):
+def test_interrupted_trainings_end_as_undisturbed_ones(
+    slurm, undisturbed, cluster, profile, tmp_path, monkeypatch
+):
     """Two trainings at a time, each with a GPU of its own; each seed is interrupted once in its
     own way, continues from its checkpoint, and ends with the weights of a run without SLURM."""
-    alone, cluster = tmp_path / "alone", tmp_path / "cluster"
-    alone.mkdir()
-    command = workflow(
-        alone, PROFILES / "default", "--cores", "2", "--config", "resources={gpu: 0}"
-    )
-    subprocess.run(command, check=True, capture_output=True)
-    # The same data, and nothing of the trainings.
-    shutil.copytree(alone, cluster)
-    shutil.rmtree(cluster / TRAININGS)
-
+    (tmp_path / "sitecustomize.py").write_text(LEAK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     before: dict[int, list[str]] = {}
-    shared, states = [], []
-    with (tmp_path / "driver.log").open("w") as log:
-        command = workflow(cluster, quick_profile(tmp_path / "profile"))
-        driver = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            while driver.poll() is None:
-                running = trainings(cluster)
-                states.append(sorted(state for _, state in jobs()))
-                if states[-1] == ["PENDING", "RUNNING", "RUNNING"]:
-                    shared.append(sorted(training.gpu for training in running))
-                for training in running:
-                    rows = training.metrics(cluster)
-                    if ["0", "1"] in shared and training.seed not in before and len(rows) > 3:
-                        before[training.seed] = rows
-                        interrupt, _ = EVENTS[training.seed]
-                        interrupt(training)
-                time.sleep(0.2)
-        finally:
-            driver.terminate()
-            driver.wait()
-    assert driver.returncode == 0, (tmp_path / "driver.log").read_text(encoding="utf-8")[-4000:]
+    shared, most = [], 0
+    log = tmp_path / "driver.log"
+    with driver(workflow(cluster, profile, SEEDS), log) as process:
+        while process.poll() is None:
+            running = trainings(cluster)
+            states = [job.state for job in jobs(cluster)]
+            most = max(most, states.count("RUNNING"))
+            if (states.count("RUNNING"), len(running)) == (2, 2) and "PENDING" in states:
+                shared.append(sorted(training.gpu for training in running))
+            for training in running:
+                rows = training.rows()
+                if ["0", "1"] in shared and training.seed not in before and len(rows) > 3:
+                    before[training.seed] = rows
+                    interrupt, _ = EVENTS[training.seed]
+                    interrupt(training)
+            time.sleep(0.2)
+    assert process.returncode == 0, log.read_text(encoding="utf-8")[-4000:]
 
     assert ["0", "1"] in shared
-    assert max(state.count("RUNNING") for state in states) == 2
-    ended = jobs()
-    for seed, (_, state) in EVENTS.items():
-        assert [state for one, state in ended if one == seed] == [state, "COMPLETED"]
+    assert most == 2
+    for seed, (_, ends) in EVENTS.items():
+        assert [(job.state, job.restarts) for job in jobs(cluster) if job.seed == seed] == ends
         # A checkpoint holds the rows of its epochs; the one of the last row may not be there yet.
-        after = (cluster / TRAININGS / f"seed-{seed}/metrics.csv").read_text(encoding="utf-8")
-        assert after.splitlines()[1:][: len(before[seed]) - 1] == before[seed][:-1]
-    for model in MODELS:
-        expected, found = load_file(alone / model), load_file(cluster / model)
-        assert expected.keys() == found.keys()
-        assert all(expected[k].numpy().tobytes() == found[k].numpy().tobytes() for k in expected)
+        after = rows_of(cluster / TRAININGS / f"seed-{seed}/metrics.csv")
+        assert after[: len(before[seed]) - 1] == before[seed][:-1]
+    assert same_weights(undisturbed, cluster, SEEDS)
+
+
+def test_too_little_memory_is_reported(slurm, cluster, profile, tmp_path):
+    log = tmp_path / "driver.log"
+    options = ("--retries", "1", "--set-resources", "train:mem_mb=200")
+    with driver(workflow(cluster, profile, (1,), *options), log) as process:
+        assert process.wait(timeout=300) == 1
+    refused = jobs(cluster)
+    assert [job.state for job in refused] == ["FAILED"] * 2
+    for job in refused:
+        (named,) = re.findall(
+            rf"log: \S+, (\S+/{job.number}\.log) ", log.read_text(encoding="utf-8")
+        )
+        assert "Exceeded job memory limit" in Path(named).read_text(encoding="utf-8")
+
+
+def test_a_lost_node(slurm, undisturbed, cluster, profile, tmp_path):
+    """All its processes end at once; when it is back, SLURM starts its jobs again."""
+    log = tmp_path / "driver.log"
+    with driver(workflow(cluster, profile, (1, 2)), log) as process:
+        wait_for(lambda: sum(len(t.rows()) > 3 for t in trainings(cluster)) == 2)
+        daemons = [p for p in psutil.process_iter() if p.name() in ("slurmd", "slurmstepd")]
+        victims = {*daemons, *(child for p in daemons for child in p.children(recursive=True))}
+        for victim in victims:
+            victim.kill()
+        wait_for(lambda: [job.state for job in jobs(cluster)] == ["PENDING"] * 2)
+        slurm.append(subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "slurmd", "-D"]))
+        assert process.wait(timeout=300) == 0, log.read_text(encoding="utf-8")[-4000:]
+    assert [(job.state, job.restarts) for job in jobs(cluster)] == [("COMPLETED", 1)] * 2
+    assert same_weights(undisturbed, cluster, (1, 2))
+
+
+def test_a_killed_driver(slurm, undisturbed, cluster, profile, tmp_path):
+    """Its job goes on; the next driver needs --unlock, and its job is refused meanwhile."""
+    log, command = tmp_path / "driver.log", workflow(cluster, profile, (1,))
+    with driver(command, log) as process:
+        (orphan,) = wait_for(lambda: [t for t in trainings(cluster) if len(t.rows()) > 3])
+        process.kill()
+        # So that it does not end too early for the second to be refused.
+        os.kill(orphan.process, signal.SIGSTOP)
+    locked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert locked.returncode == 1
+    assert "--unlock" in locked.stderr
+    subprocess.run([*command, "--unlock"], check=True, capture_output=True)
+    with driver([*command, "--retries", "0"], log) as process:
+        assert process.wait(timeout=300) == 1
+    assert "is in use by another process of camp" in log.read_text(encoding="utf-8")
+    os.kill(orphan.process, signal.SIGCONT)
+    wait_for(lambda: (cluster / model(1)).exists())
+    wait_for(lambda: not trainings(cluster))
+    assert same_weights(undisturbed, cluster, (1,))
+    with driver(command, log) as process:
+        assert process.wait(timeout=300) == 0, log.read_text(encoding="utf-8")[-4000:]
+    assert same_weights(undisturbed, cluster, (1,))
