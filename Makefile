@@ -37,7 +37,7 @@ reproduce: $(STAMP)
 	snakemake --configfile $(CONFIG) $(ARGS) --report results/$(SCALE)/report.html
 
 test: $(STAMP)
-	python -m pytest -n 2
+	python -m pytest -n 2 --dist loadgroup
 
 lint: $(STAMP)
 	ruff check .

@@ -171,7 +171,8 @@ def train(
     or one for each of several seeds side by side, each to a folder ``seed-N`` in ``out``.
 
     An interrupted training leaves a checkpoint, from which ``resume`` continues exactly where the
-    last epoch ended. The weights kept are those with the best validation error among the
+    last epoch ended; so does one that this version of the code has finished, if its model is gone.
+    The weights kept are those with the best validation error among the
     averaged ones, or the last if the training ends before averaging begins.
 
     :param settings: with the sections ``model`` and ``training`` of a task.

@@ -21,6 +21,9 @@ import yaml
 
 from tests.cluster.small_workflow import PROFILES, TRAININGS, model, same_weights, workflow
 
+# There is one SLURM, so all of it is for one worker.
+pytestmark = pytest.mark.xdist_group("slurm")
+
 CANNOT = 77
 SEEDS = (1, 2, 3, 4, 5)
 # Of a cluster without accounting, and in a hurry.
@@ -269,6 +272,9 @@ def test_a_lost_node(slurm, undisturbed, cluster, profile, tmp_path):
         wait_for(lambda: sum(len(t.rows()) > 3 for t in trainings(cluster)) == 2)
         daemons = [p for p in psutil.process_iter() if p.name() in ("slurmd", "slurmstepd")]
         victims = {*daemons, *(child for p in daemons for child in p.children(recursive=True))}
+        # None must live to see another's end and tell of it.
+        for victim in victims:
+            victim.suspend()
         for victim in victims:
             victim.kill()
         wait_for(lambda: [job.state for job in jobs(cluster)] == ["PENDING"] * 2)
