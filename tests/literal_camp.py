@@ -40,7 +40,8 @@ def edge_list(graph):
 def radial_functions(model, atomic, path, lengths, zi, zj):
     """R of one path (Eq. 2 and its MLP) for all edges, shape (e, u), with the cutoff function."""
     x = lengths / model.cutoff
-    angle = torch.arccos(x.clamp(-1, 1))
+    # Not 1, where rounding can put an edge and where arccos has no derivative.
+    angle = torch.arccos(x.clamp(-1, 1 - 1e-7))
     basis = torch.stack([torch.cos(k * angle) for k in range(model.chebyshev_degree + 1)], dim=1)
     cut = (1 - 28 * x**6 + 48 * x**7 - 21 * x**8)[:, None]
     if model.envelope_on == "basis":
