@@ -36,8 +36,9 @@ reproduce: $(STAMP)
 	snakemake --cores $(CORES) --configfile $(CONFIG) $(ARGS)
 	snakemake --configfile $(CONFIG) $(ARGS) --report results/$(SCALE)/report.html
 
+# Files stay with one worker: a machine has room for one SLURM.
 test: $(STAMP)
-	python -m pytest -n 2 --dist loadgroup
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	ruff check .

@@ -21,9 +21,6 @@ import yaml
 
 from tests.cluster.small_workflow import PROFILES, TRAININGS, model, same_weights, workflow
 
-# There is one SLURM, so all of it is for one worker.
-pytestmark = pytest.mark.xdist_group("slurm")
-
 CANNOT = 77
 SEEDS = (1, 2, 3, 4, 5)
 # Of a cluster without accounting, and in a hurry.
