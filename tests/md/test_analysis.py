@@ -8,8 +8,9 @@ from ase import Atoms, units
 from ase.build import bulk, molecule
 
 from camp.errors import InputError
-from camp.md.analysis import MAX_POINTS, analyse, analyse_reference, describe
+from camp.md.analysis import analyse, analyse_reference, describe
 from camp.md.observables import radial_distribution
+from camp.md.sections import MAX_POINTS
 from camp.md.states import Sample, State
 from camp.md.trajectory import Writer
 from camp.settings.schema import DEFAULT_ANALYSIS
