@@ -1,9 +1,14 @@
 """A small part of the workflow that tests share: trainings of a few seeds on generated data."""
 
+import os
+import signal
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import psutil
 import yaml
 from safetensors.torch import load_file
 
@@ -11,6 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILES = REPOSITORY / "profiles"
 TRAININGS = Path("results/cluster/training/md17-ethanol")
 LOGS = Path("results/cluster/logs/train/md17-ethanol")
+# For PYTHONPATH: trainings stop in their middle, so that nothing comes too late.
+PAUSING = Path(__file__).with_name("pausing")
 SCALE = {
     "scale": "cluster",
     "data": "generated (GFN-xTB)",
@@ -34,6 +41,67 @@ SCALE = {
         }
     },
 }
+
+
+class Training(NamedTuple):
+    """A process that trains.
+
+    :param job: its number in SLURM, if it is one of SLURM's.
+    """
+
+    process: int
+    seed: int
+    job: str
+    gpu: str
+    paused: bool
+
+    def wake(self) -> None:
+        os.kill(self.process, signal.SIGCONT)
+
+
+def trainings(folder: Path) -> list[Training]:
+    """What trains at this moment with the results in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if [Path(word).name for word in words[1:3]] != ["camp", "train"]:
+                continue
+            if process.cwd() != str(folder):
+                continue
+            environment, status = process.environ(), process.status()
+        except psutil.Error:
+            continue
+        seed = int(words[words.index("--seed") + 1])
+        job, gpu = (environment.get(name, "") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
+        found.append(Training(process.pid, seed, job, gpu, status == psutil.STATUS_STOPPED))
+    return found
+
+
+def paused(folder: Path, number: int) -> list[Training]:
+    """So many trainings, once all of them have stopped."""
+
+    def all_paused() -> list[Training]:
+        found = [training for training in trainings(folder) if training.paused]
+        return found if len(found) == number else []
+
+    try:
+        return wait_for(all_paused)
+    except TimeoutError:
+        # Else those that wait for them would wait for ever.
+        for training in trainings(folder):
+            training.wake()
+        raise
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float = 300) -> Any:
+    """What a condition gives as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise TimeoutError
 
 
 def model(seed: int) -> Path:

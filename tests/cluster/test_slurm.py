@@ -13,13 +13,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import pytest
 import yaml
 
-from tests.cluster.small_workflow import PROFILES, TRAININGS, model, same_weights, workflow
+from tests.cluster.small_workflow import (
+    PROFILES,
+    TRAININGS,
+    Training,
+    model,
+    paused,
+    same_weights,
+    trainings,
+    wait_for,
+    workflow,
+)
 
 CANNOT = 77
 SEEDS = (1, 2, 3, 4, 5)
@@ -32,21 +42,6 @@ QUICK = {
 }
 
 
-# Becomes a part of every process: a training that finds this file eats memory, once.
-LEAK = """
-import os, sys, threading, time
-if "train" in sys.orig_argv:
-    sign = os.path.join(sys.orig_argv[sys.orig_argv.index("--out") + 1], "leak")
-    def leak():
-        while not os.path.exists(sign):
-            time.sleep(0.1)
-        os.remove(sign)
-        hoard = [os.urandom(1 << 20) for _ in range(1500)]
-        time.sleep(100)
-    threading.Thread(target=leak, daemon=True).start()
-"""
-
-
 class Job(NamedTuple):
     """A job of SLURM that trains."""
 
@@ -56,21 +51,9 @@ class Job(NamedTuple):
     restarts: int
 
 
-class Training(NamedTuple):
-    """A process that trains in a job of SLURM."""
-
-    process: int
-    seed: int
-    job: str
-    gpu: str
-    table: Path
-
-    def rows(self) -> list[str]:
-        return rows_of(self.table)
-
-
-def rows_of(table: Path) -> list[str]:
+def rows(folder: Path, seed: int) -> list[str]:
     """The rows of metrics.csv, one for each epoch; they hold times, so no two runs agree."""
+    table = folder / TRAININGS / f"seed-{seed}/metrics.csv"
     return table.read_text(encoding="utf-8").splitlines()[1:] if table.exists() else []
 
 
@@ -124,26 +107,6 @@ def profile(tmp_path) -> Path:
     return folder
 
 
-def trainings(folder: Path) -> list[Training]:
-    """What trains at this moment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if [Path(word).name for word in words[1:3]] != ["camp", "train"]:
-                continue
-            if process.cwd() != str(folder):
-                continue
-            environment = process.environ()
-        except psutil.Error:
-            continue
-        seed = int(words[words.index("--seed") + 1])
-        gpu = environment["CUDA_VISIBLE_DEVICES"]
-        rows = folder / TRAININGS / f"seed-{seed}/metrics.csv"
-        found.append(Training(process.pid, seed, environment["SLURM_JOB_ID"], gpu, rows))
-    return found
-
-
 def jobs(folder: Path) -> list[Job]:
     """Every training job of a folder, finished ones too, in the order of submission."""
     command = ["scontrol", "show", "job", "--oneliner"]
@@ -167,16 +130,6 @@ def driver(command: Sequence[str | Path], log: Path) -> Iterator[subprocess.Pope
             process.terminate()
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 300) -> Any:
-    """What a condition gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise TimeoutError
-
-
 def cancel(training: Training) -> None:
     subprocess.run(["scancel", training.job], check=True)
 
@@ -190,19 +143,19 @@ def requeue(training: Training) -> None:
 
 
 def leak(training: Training) -> None:
-    """See LEAK."""
-    training.table.with_name("leak").touch()
+    os.kill(training.process, signal.SIGUSR2)
+    training.wake()
 
 
 def run_out_of_time(training: Training) -> None:
-    # Limits are looked at every 30 s; SLURM wakes what it ends.
-    os.kill(training.process, signal.SIGSTOP)
+    # Limits are looked at every 30 s.
     soon = datetime.now() + timedelta(seconds=1)
     change = ["scontrol", "update", f"JobId={training.job}", f"EndTime={soon:%Y-%m-%dT%H:%M:%S}"]
     subprocess.run(change, check=True)
 
 
-# For each seed what happens, and how its jobs ended: state and number of restarts.
+# For each seed what happens to it while it is paused (SLURM wakes what it ends),
+# and how its jobs ended: state and number of restarts.
 EVENTS: dict[int, tuple[Callable[[Training], None], list[tuple[str, int]]]] = {
     1: (run_out_of_time, [("TIMEOUT", 0), ("COMPLETED", 0)]),
     2: (cancel, [("CANCELLED", 0), ("COMPLETED", 0)]),
@@ -213,12 +166,10 @@ EVENTS: dict[int, tuple[Callable[[Training], None], list[tuple[str, int]]]] = {
 
 
 def test_interrupted_trainings_end_as_undisturbed_ones(
-    slurm, undisturbed, cluster, profile, tmp_path, monkeypatch
+    slurm, undisturbed, cluster, profile, pausing, tmp_path
 ):
     """Two trainings at a time, each with a GPU of its own; each seed is interrupted once in its
     own way, continues from its checkpoint, and ends with the weights of a run without SLURM."""
-    (tmp_path / "sitecustomize.py").write_text(LEAK)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     before: dict[int, list[str]] = {}
     shared, most = [], 0
     log = tmp_path / "driver.log"
@@ -230,9 +181,8 @@ def test_interrupted_trainings_end_as_undisturbed_ones(
             if (states.count("RUNNING"), len(running)) == (2, 2) and "PENDING" in states:
                 shared.append(sorted(training.gpu for training in running))
             for training in running:
-                rows = training.rows()
-                if ["0", "1"] in shared and training.seed not in before and len(rows) > 3:
-                    before[training.seed] = rows
+                if ["0", "1"] in shared and training.seed not in before and training.paused:
+                    before[training.seed] = rows(cluster, training.seed)
                     interrupt, _ = EVENTS[training.seed]
                     interrupt(training)
             time.sleep(0.2)
@@ -243,8 +193,7 @@ def test_interrupted_trainings_end_as_undisturbed_ones(
     for seed, (_, ends) in EVENTS.items():
         assert [(job.state, job.restarts) for job in jobs(cluster) if job.seed == seed] == ends
         # A checkpoint holds the rows of its epochs; the one of the last row may not be there yet.
-        after = rows_of(cluster / TRAININGS / f"seed-{seed}/metrics.csv")
-        assert after[: len(before[seed]) - 1] == before[seed][:-1]
+        assert rows(cluster, seed)[: len(before[seed]) - 1] == before[seed][:-1]
     assert same_weights(undisturbed, cluster, SEEDS)
 
 
@@ -262,11 +211,11 @@ def test_too_little_memory_is_reported(slurm, cluster, profile, tmp_path):
         assert "Exceeded job memory limit" in Path(named).read_text(encoding="utf-8")
 
 
-def test_a_lost_node(slurm, undisturbed, cluster, profile, tmp_path):
+def test_a_lost_node(slurm, undisturbed, cluster, profile, pausing, tmp_path):
     """All its processes end at once; when it is back, SLURM starts its jobs again."""
     log = tmp_path / "driver.log"
     with driver(workflow(cluster, profile, (1, 2)), log) as process:
-        wait_for(lambda: sum(len(t.rows()) > 3 for t in trainings(cluster)) == 2)
+        paused(cluster, 2)
         daemons = [p for p in psutil.process_iter() if p.name() in ("slurmd", "slurmstepd")]
         victims = {*daemons, *(child for p in daemons for child in p.children(recursive=True))}
         # None must live to see another's end and tell of it.
@@ -281,14 +230,12 @@ def test_a_lost_node(slurm, undisturbed, cluster, profile, tmp_path):
     assert same_weights(undisturbed, cluster, (1, 2))
 
 
-def test_a_killed_driver(slurm, undisturbed, cluster, profile, tmp_path):
+def test_a_killed_driver(slurm, undisturbed, cluster, profile, pausing, tmp_path):
     """Its job goes on; the next driver needs --unlock, and its job is refused meanwhile."""
     log, command = tmp_path / "driver.log", workflow(cluster, profile, (1,))
     with driver(command, log) as process:
-        (orphan,) = wait_for(lambda: [t for t in trainings(cluster) if len(t.rows()) > 3])
+        (orphan,) = paused(cluster, 1)
         process.kill()
-        # So that it does not end too early for the second to be refused.
-        os.kill(orphan.process, signal.SIGSTOP)
     locked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert locked.returncode == 1
     assert "--unlock" in locked.stderr
@@ -296,7 +243,7 @@ def test_a_killed_driver(slurm, undisturbed, cluster, profile, tmp_path):
     with driver([*command, "--retries", "0"], log) as process:
         assert process.wait(timeout=300) == 1
     assert "is in use by another process of camp" in log.read_text(encoding="utf-8")
-    os.kill(orphan.process, signal.SIGCONT)
+    orphan.wake()
     wait_for(lambda: (cluster / model(1)).exists())
     wait_for(lambda: not trainings(cluster))
     assert same_weights(undisturbed, cluster, (1,))
