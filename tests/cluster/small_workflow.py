@@ -56,7 +56,7 @@ class Training(NamedTuple):
     paused: bool
 
     def wake(self) -> None:
-        os.kill(self.process, signal.SIGCONT)
+        os.kill(self.process, signal.SIGUSR1)
 
 
 def trainings(folder: Path) -> list[Training]:
@@ -69,12 +69,14 @@ def trainings(folder: Path) -> list[Training]:
                 continue
             if process.cwd() != str(folder):
                 continue
-            environment, status = process.environ(), process.status()
+            environment = process.environ()
         except psutil.Error:
             continue
         seed = int(words[words.index("--seed") + 1])
         job, gpu = (environment.get(name, "") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
-        found.append(Training(process.pid, seed, job, gpu, status == psutil.STATUS_STOPPED))
+        sign = folder / TRAININGS / f"seed-{seed}/paused"
+        paused = sign.exists() and sign.read_text() == str(process.pid)
+        found.append(Training(process.pid, seed, job, gpu, paused))
     return found
 
 

@@ -1,8 +1,11 @@
-"""Makes each training stop once after a few epochs, until SIGCONT; on SIGUSR2 it eats memory.
+"""Makes each training stop once after a few epochs, until SIGUSR1; on SIGUSR2 it eats memory.
 
-Python imports this at its start when PYTHONPATH leads here.
+Python imports this at its start when PYTHONPATH leads here. All happens in the main thread, so that
+no training ends meanwhile. Not SIGSTOP: SLURM without cgroups loses sight of stopped processes when
+it has ended their parents.
 """
 
+import _thread
 import os
 import signal
 import sys
@@ -14,23 +17,40 @@ EPOCHS = 4
 MIB = 1 << 20
 
 
-def pause(out: Path) -> None:
-    table, once = out / "metrics.csv", out / "paused"
-    while not once.exists():
-        if table.exists() and len(table.read_text().splitlines()) > EPOCHS:
-            once.touch()
-            os.kill(os.getpid(), signal.SIGSTOP)
+def pause(*_: object) -> None:
+    """Until SIGUSR1 or SIGTERM; meanwhile the number of the process stands in a file."""
+    came: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        came.append(number)
+
+    handlers = {number: signal.signal(number, note) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    paused.write_text(str(os.getpid()))
+    while not came:
         time.sleep(0.01)
+    paused.write_text("")
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    if signal.SIGTERM in came:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def eat_memory(*_: object) -> None:
-    """In the thread that trains, so that the training cannot end meanwhile."""
     hoard = [os.urandom(MIB) for _ in range(1500)]
     time.sleep(100)
     del hoard
 
 
+def wait_for_epochs() -> None:
+    while not table.exists() or len(table.read_text().splitlines()) <= EPOCHS:
+        time.sleep(0.01)
+    _thread.interrupt_main(signal.SIGUSR1)
+
+
 if sys.orig_argv[2:3] == ["train"]:
+    out = Path(sys.orig_argv[sys.orig_argv.index("--out") + 1])
+    table, paused = out / "metrics.csv", out / "paused"
+    signal.signal(signal.SIGUSR1, pause)
     signal.signal(signal.SIGUSR2, eat_memory)
-    folder = Path(sys.orig_argv[sys.orig_argv.index("--out") + 1])
-    Thread(target=pause, args=(folder,), daemon=True).start()
+    if not paused.exists():
+        Thread(target=wait_for_epochs, daemon=True).start()
