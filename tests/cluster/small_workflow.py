@@ -1,10 +1,10 @@
 """A small part of the workflow that tests share: trainings of a few seeds on generated data."""
 
-import os
-import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,16 +47,21 @@ class Training(NamedTuple):
     """A process that trains.
 
     :param job: its number in SLURM, if it is one of SLURM's.
+    :param sign: the file in which its process stands while it is paused.
     """
 
     process: int
     seed: int
     job: str
     gpu: str
-    paused: bool
+    sign: Path
+
+    @property
+    def paused(self) -> bool:
+        return self.sign.exists() and self.sign.read_text() == str(self.process)
 
     def wake(self) -> None:
-        os.kill(self.process, signal.SIGUSR1)
+        self.sign.write_text("")
 
 
 def trainings(folder: Path) -> list[Training]:
@@ -75,8 +80,7 @@ def trainings(folder: Path) -> list[Training]:
         seed = int(words[words.index("--seed") + 1])
         job, gpu = (environment.get(name, "") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
         sign = folder / TRAININGS / f"seed-{seed}/paused"
-        paused = sign.exists() and sign.read_text() == str(process.pid)
-        found.append(Training(process.pid, seed, job, gpu, paused))
+        found.append(Training(process.pid, seed, job, gpu, sign))
     return found
 
 
@@ -87,13 +91,7 @@ def paused(folder: Path, number: int) -> list[Training]:
         found = [training for training in trainings(folder) if training.paused]
         return found if len(found) == number else []
 
-    try:
-        return wait_for(all_paused)
-    except TimeoutError:
-        # Else those that wait for them would wait for ever.
-        for training in trainings(folder):
-            training.wake()
-        raise
+    return wait_for(all_paused)
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 300) -> Any:
@@ -120,6 +118,16 @@ def workflow(
     command = [sys.executable, "-m", "snakemake", *map(model, seeds), "--configfile", scale]
     command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", folder]
     return [*command, "--workflow-profile", profile, *options]
+
+
+@contextmanager
+def driver(command: Sequence[str | Path], log: Path) -> Iterator[subprocess.Popen]:
+    """A running snakemake, which ends with the block at the latest."""
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def same_weights(folder: Path, other: Path, seeds: Iterable[int]) -> bool:

@@ -20,7 +20,7 @@ MODEL, SETTINGS_FILE = model(1), Path("results/cluster/settings/md17-ethanol.yam
 LOG = LOGS / "seed-1.log"
 
 
-def driver(folder: Path, *options: str) -> subprocess.Popen:
+def snakemake(folder: Path, *options: str) -> subprocess.Popen:
     """Snakemake, which makes one model with the results in a folder."""
     on_cpu = ("--cores", "1", "--config", "resources={gpu: 0}")
     command = workflow(folder, PROFILES / "default", (1,), *on_cpu, *options)
@@ -42,19 +42,19 @@ def epochs(log: Path) -> list[str]:
 def test_killed_driver_and_its_successors(pausing, tmp_path):
     """No work is lost: the training goes on, refuses a second writer, and is taken for what it is
     when it has ended."""
-    first = driver(tmp_path)
+    first = snakemake(tmp_path)
     (training,) = paused(tmp_path, 1)
-    assert "Directory cannot be locked" in output(driver(tmp_path), code=1)
+    assert "Directory cannot be locked" in output(snakemake(tmp_path), code=1)
     first.kill()
     first.wait()
-    output(driver(tmp_path, "--unlock"), code=0)
-    assert "is in use by another process of camp" in output(driver(tmp_path), code=1)
+    output(snakemake(tmp_path, "--unlock"), code=0)
+    assert "is in use by another process of camp" in output(snakemake(tmp_path), code=1)
     training.wake()
     wait_for(lambda: not trainings(tmp_path))
     finished = (tmp_path / MODEL).read_bytes()
 
     # Snakemake knows of no model, deletes it and starts a training, which finds all steps done.
-    output(driver(tmp_path), code=0)
+    output(snakemake(tmp_path), code=0)
     assert (tmp_path / MODEL).read_bytes() == finished
     assert not epochs(tmp_path / LOG)
 

@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from tests.cluster.small_workflow import (
     PROFILES,
     TRAININGS,
     Training,
+    driver,
     model,
     paused,
     same_weights,
@@ -117,16 +117,6 @@ def jobs(folder: Path) -> list[Job]:
             seed, restarts = int(values["Comment"][-1]), int(values["Restarts"])
             found.append(Job(int(values["JobId"]), seed, values["JobState"], restarts))
     return sorted(found)
-
-
-@contextmanager
-def driver(command: Sequence[str | Path], log: Path) -> Iterator[subprocess.Popen]:
-    """A running snakemake, which ends with the block at the latest."""
-    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 def cancel(training: Training) -> None:

@@ -1,4 +1,4 @@
-"""Makes each training stop once after a few epochs, until SIGUSR1; on SIGUSR2 it eats memory.
+"""Makes each training stop once after a few epochs, until it is woken; on SIGUSR2 it eats memory.
 
 Python imports this at its start when PYTHONPATH leads here. All happens in the main thread, so that
 no training ends meanwhile. Not SIGSTOP: SLURM without cgroups loses sight of stopped processes when
@@ -14,24 +14,22 @@ from pathlib import Path
 from threading import Thread
 
 EPOCHS = 4
+LONGEST_PAUSE = 300  # s
 MIB = 1 << 20
 
 
 def pause(*_: object) -> None:
-    """Until SIGUSR1 or SIGTERM; meanwhile the number of the process stands in a file."""
-    came: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        came.append(number)
-
-    handlers = {number: signal.signal(number, note) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    """Until nothing stands any more in a file, which now gets the number of the process; until
+    SIGTERM; or until nobody can be waiting any more.
+    """
+    ended: list[int] = []
+    handler = signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     paused.write_text(str(os.getpid()))
-    while not came:
+    latest = time.monotonic() + LONGEST_PAUSE
+    while paused.read_text() and not ended and time.monotonic() < latest:
         time.sleep(0.01)
-    paused.write_text("")
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    if signal.SIGTERM in came:
+    signal.signal(signal.SIGTERM, handler)
+    if ended:
         signal.raise_signal(signal.SIGTERM)
 
 
