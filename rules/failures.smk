@@ -71,7 +71,8 @@ def why_not_done(jobs):
 
 def last_line(log):
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()] or ["its log is empty"]
+    nothing = "its log is empty; it was killed, or could not start"
+    said = [line.strip() for line in lines if line.strip()] or [nothing]
     return said[-1].removeprefix("camp: error: ")[:LONGEST_REASON]
 
 

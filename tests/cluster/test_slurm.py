@@ -197,6 +197,8 @@ def test_too_little_memory_is_reported(slurm, cluster, profile, tmp_path):
             rf"log: \S+, (\S+/{job.number}\.log) ", log.read_text(encoding="utf-8")
         )
         assert "Exceeded job memory limit" in Path(named).read_text(encoding="utf-8")
+    scoreboard = (cluster / "results/cluster/scoreboard.csv").read_text(encoding="utf-8")
+    assert "job train md17-ethanol 1 failed: its log is empty; it was killed" in scoreboard
 
 
 def test_a_lost_node(slurm, undisturbed, cluster, profile, pausing, tmp_path):
@@ -216,6 +218,22 @@ def test_a_lost_node(slurm, undisturbed, cluster, profile, pausing, tmp_path):
         assert process.wait(timeout=300) == 0, log.read_text(encoding="utf-8")[-4000:]
     assert [(job.state, job.restarts) for job in jobs(cluster)] == [("COMPLETED", 1)] * 2
     assert same_weights(undisturbed, cluster, (1, 2))
+
+
+def test_an_interrupted_driver(slurm, undisturbed, cluster, profile, pausing, tmp_path):
+    """Ctrl-C cancels its job; the same command continues."""
+    log, command = tmp_path / "driver.log", workflow(cluster, profile, (1,))
+    with driver(command, log) as process:
+        paused(cluster, 1)
+        before = rows(cluster, 1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=300) == 1
+    wait_for(lambda: [job.state for job in jobs(cluster)] == ["CANCELLED"])
+    wait_for(lambda: not trainings(cluster))
+    with driver(command, log) as process:
+        assert process.wait(timeout=300) == 0, log.read_text(encoding="utf-8")[-4000:]
+    assert rows(cluster, 1)[: len(before) - 1] == before[:-1]
+    assert same_weights(undisturbed, cluster, (1,))
 
 
 def test_a_killed_driver(slurm, undisturbed, cluster, profile, pausing, tmp_path):
