@@ -1,0 +1,64 @@
+"""The architectures: all that the rest of the package may ask about a model, one record for each.
+
+A folder of :mod:`camp.models` holds one, as ``ARCHITECTURE``; packages outside register theirs by
+the entry point ``camp.architectures``. Nothing here imports torch.
+"""
+
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from camp.errors import InputError
+from camp.settings.base import ModelSettings
+
+MODELS = "camp.models"
+GROUP = "camp.architectures"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One kind of model. Places such as ``"camp.models.camp.network:Camp"`` are imported on use."""
+
+    name: str
+    label: str  # as shown to people
+    settings: type[ModelSettings]
+    # The network: (settings, species: atomic numbers ascending, targets: names) → torch module
+    # that maps camp.graph.edges.Edges → values of atoms by the name of their target.
+    network: str
+    targets: frozenset[str] = frozenset({"energy"})  # what it can predict; "*" for any tensor
+    # Readers of foreign files: path → camp.potential.building.Found, or None for "not mine".
+    published: tuple[str, ...] = ()
+    # The trained network → the same, accelerated.
+    runtime: str | None = None
+
+    def resolve(self, place: str) -> Any:
+        """What stands at one of the record's places."""
+        module, _, name = place.partition(":")
+        return getattr(import_module(module), name)
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    """All architectures by name: those of this package and those that others have registered."""
+    package = import_module(MODELS)
+    found = [
+        import_module(f"{MODELS}.{module.name}").ARCHITECTURE
+        for module in pkgutil.iter_modules(package.__path__)
+        if module.ispkg
+    ]
+    found += [entry.load() for entry in entry_points(group=GROUP)]
+    return {record.name: record for record in sorted(found, key=lambda record: record.name)}
+
+
+def find_architecture(name: str) -> Architecture:
+    """The architecture of this name.
+
+    :raises InputError: there is none.
+    """
+    known = architectures()
+    if name not in known:
+        raise InputError(f"{name!r} is no architecture; known are: {', '.join(known)}")
+    return known[name]
