@@ -156,24 +156,17 @@ MODEL = _mapping(
     }
 )
 _FINITE = _leaf("a number", type="number")
-# What a model file says of its model; these two are not among its hyperparameters.
-_OUTSIDE = ("architecture", "cutoff")
+_NUMBERS = {**_list(_FINITE, least=1), "type": ["array", "number"], "expected": "a number"}
 SAVED_MODEL = _mapping(
     {
-        "architecture": _choice("camp"),
-        "hyperparameters": _mapping(
-            {
-                **{key: MODEL["properties"][key] for key in DEFAULT_MODEL if key not in _OUTSIDE},
-                "radial_hidden": _optional(_HIDDEN),
-                "readout_hidden": _optional(_HIDDEN),
-                "average_neighbours": _number(0, above=True),
-            },
-            required=["channels", "max_rank", "layers"],
-        ),
+        "architecture": TEXT,
+        "hyperparameters": _leaf("keys with values", type="object"),
         "species": _list(_whole(1, 118), least=1, unique=True),
         "cutoff": MODEL["properties"]["cutoff"],
-        "energy_scale": _FINITE,
-        "energy_shift": _list(_FINITE, least=1),
+        "targets": _list(_leaf("a target", type="object"), least=1),
+        "energy_scale": _NUMBERS,
+        "energy_shift": _NUMBERS,
+        "normalisation": _leaf("keys with values", type="object"),
         "origin": _leaf("keys with values", type="object"),
     },
     required=["architecture", "hyperparameters", "species", "cutoff"],

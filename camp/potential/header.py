@@ -1,0 +1,99 @@
+"""The header of a saved model: everything but its parameters, as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from torch import Tensor
+
+from camp.models.description import Description, Normalisation
+from camp.settings.architectures import architectures, find_architecture
+from camp.settings.layers import Layer, Layers
+from camp.settings.schema import SAVED_MODEL
+from camp.targets import ENERGY, Target
+
+# These two stand beside the hyperparameters.
+_OUTSIDE = ("architecture", "cutoff")
+
+
+def to_header(description: Description) -> dict[str, Any]:
+    """The header of a potential, as it will be read."""
+    settings, scale = description.settings, description.energy_scale
+    header = {
+        "architecture": settings.architecture,
+        "hyperparameters": settings.model_dump(exclude=set(_OUTSIDE)),
+        "species": description.species,
+        "cutoff": settings.cutoff,
+        "targets": [asdict(target) for target in description.targets],
+        "energy_scale": scale[0] if len(scale) == 1 else scale,
+        "energy_shift": list(description.energy_shift),
+        "normalisation": {
+            name: {
+                "scale": {str(rank): value for rank, value in of_target.scale.items()},
+                "shift": list(of_target.shift),
+            }
+            for name, of_target in description.normalisation.items()
+        },
+        "origin": dict(description.origin),
+    }
+    return json.loads(json.dumps(header))
+
+
+def from_header(
+    path: Path, header: Mapping[str, Any], parameters: Mapping[str, Tensor]
+) -> Description:
+    """The description in a header of this or an earlier format.
+
+    :raises InputError: naming the file and the key that no model has.
+    """
+    said = Layers(
+        [Layer(str(path), {k: header[k] for k in SAVED_MODEL["properties"] if k in header})]
+    )
+    said.validate(SAVED_MODEL)
+    content = said.content
+    species = tuple(content["species"])
+    if list(species) != sorted(species):
+        raise said.error(["species"], "is not ascending")
+    numbers: dict[str, tuple[float, ...]] = {}
+    for key, default in (("energy_scale", 1.0), ("energy_shift", 0.0)):
+        value = content.get(key, default)
+        # A single number in formats 1 and 2.
+        numbers[key] = tuple(map(float, value)) if isinstance(value, list) else (float(value),)
+        if len(numbers[key]) not in (1, len(species)):
+            raise said.error([key], f"has {len(numbers[key])} numbers, not one for each species")
+    if content["architecture"] not in architectures():
+        known = ", ".join(architectures())
+        raise said.error(
+            ["architecture"], f"is {content['architecture']!r}; it must be one of {known}"
+        )
+    try:
+        settings = find_architecture(content["architecture"]).settings(
+            **content["hyperparameters"], cutoff=float(content["cutoff"])
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise said.error(["hyperparameters", *first["loc"]], first["msg"]) from None
+    return Description(
+        settings=settings,
+        species=species,
+        parameters=parameters,
+        targets=tuple(map(_target, content.get("targets", [asdict(ENERGY)]))),
+        energy_scale=numbers["energy_scale"],
+        energy_shift=numbers["energy_shift"],
+        normalisation={
+            name: Normalisation(
+                {int(rank): float(value) for rank, value in of_target["scale"].items()},
+                tuple(map(float, of_target["shift"])),
+            )
+            for name, of_target in content.get("normalisation", {}).items()
+        },
+        origin=content.get("origin", {}),
+    )
+
+
+def _target(content: Mapping[str, Any]) -> Target:
+    target = Target(**content)
+    return replace(target, shape=tuple(target.shape), keys=tuple(target.keys))
