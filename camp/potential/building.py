@@ -17,8 +17,11 @@ def build(path: Path, description: Description) -> Potential:
     """
     given = description
     # On this device tensors have shapes only.
-    with torch.device("meta"):
-        network = create_network(given.settings, given.species, given.targets)
+    try:
+        with torch.device("meta"):
+            network = create_network(given.settings, given.species, given.targets)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     expected = network.state_dict()
     if unknown := sorted(set(given.parameters) - set(expected)):
         raise InputError(f"{path}: {unknown[0]!r} is no parameter of the model that it describes")

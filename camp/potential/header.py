@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from camp.models.description import Description, Normalisation
@@ -66,34 +66,31 @@ def from_header(
             raise said.error([key], f"has {len(numbers[key])} numbers, not one for each species")
     if content["architecture"] not in architectures():
         known = ", ".join(architectures())
-        raise said.error(
-            ["architecture"], f"is {content['architecture']!r}; it must be one of {known}"
-        )
-    try:
-        settings = find_architecture(content["architecture"]).settings(
-            **content["hyperparameters"], cutoff=float(content["cutoff"])
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise said.error(["hyperparameters", *first["loc"]], first["msg"]) from None
+        complaint = f"is {content['architecture']!r}; it must be one of {known}"
+        raise said.error(["architecture"], complaint)
+    hyperparameters = {**content["hyperparameters"], "cutoff": float(content["cutoff"])}
+    settings = find_architecture(content["architecture"]).settings
     return Description(
-        settings=settings,
+        settings=_parsed(said, "hyperparameters", settings, hyperparameters),
         species=species,
         parameters=parameters,
-        targets=tuple(map(_target, content.get("targets", [asdict(ENERGY)]))),
+        targets=_parsed(said, "targets", tuple[Target, ...], content.get("targets", [ENERGY])),
         energy_scale=numbers["energy_scale"],
         energy_shift=numbers["energy_shift"],
-        normalisation={
-            name: Normalisation(
-                {int(rank): float(value) for rank, value in of_target["scale"].items()},
-                tuple(map(float, of_target["shift"])),
-            )
-            for name, of_target in content.get("normalisation", {}).items()
-        },
+        normalisation=_parsed(
+            said, "normalisation", dict[str, Normalisation], content.get("normalisation", {})
+        ),
         origin=content.get("origin", {}),
     )
 
 
-def _target(content: Mapping[str, Any]) -> Target:
-    target = Target(**content)
-    return replace(target, shape=tuple(target.shape), keys=tuple(target.keys))
+def _parsed(said: Layers, key: str, kind: Any, content: Any) -> Any:
+    """One part of a header as what it is.
+
+    :raises InputError: naming the key that is wrong.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise said.error([key, *first["loc"]], first["msg"]) from None
