@@ -18,7 +18,7 @@ def run_benchmark(arguments: argparse.Namespace) -> None:
     reuse_freed_memory()
     check_device(arguments.device)
     potential = load(arguments.model)
-    (atoms,) = read_structures(arguments.structure, labels=False, first=1)
+    (atoms,) = read_structures(arguments.structure, targets=(), first=1)
     try:
         potential.check(atoms)
     except InputError as error:

@@ -175,7 +175,7 @@ def run_select(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures, write_structures
     from camp.data.splits import read_split
 
-    structures = read_structures(arguments.data, labels=False)
+    structures = read_structures(arguments.data, targets=())
     if arguments.split:
         split = read_split(arguments.split, len(structures))
         structures = [structures[index] for index in getattr(split, arguments.part)]

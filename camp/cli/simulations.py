@@ -33,7 +33,7 @@ def run_md(arguments: argparse.Namespace) -> None:
     check_device(arguments.device)
     reuse_freed_memory()
     potential = load(arguments.model)
-    structures = read_structures(arguments.structure, labels=False)
+    structures = read_structures(arguments.structure, targets=())
     summary = simulate(
         potential,
         structures,
@@ -144,13 +144,13 @@ def run_analyse(arguments: argparse.Namespace) -> None:
     settings = load_analysis(arguments.config)
     if arguments.reference:
         result = analyse_reference(
-            read_structures(arguments.reference, labels=False),
+            read_structures(arguments.reference, targets=()),
             settings,
             _labels(arguments),
             arguments.msd,
         )
     else:
-        bonds = read_structures(arguments.bonds, labels=False) if arguments.bonds else None
+        bonds = read_structures(arguments.bonds, targets=()) if arguments.bonds else None
         result = analyse(arguments.folders, settings, _labels(arguments), bonds)
     write_json(arguments.out, result)
     print(describe(result))

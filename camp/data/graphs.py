@@ -6,8 +6,9 @@ atoms, the graphs lie in arrays, from which whole batches are taken at once, on 
 """
 
 import hashlib
+import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,15 +20,20 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from camp.data.readers import energy_and_forces
+from camp.cartesian.decomposition import decomposition_matrix, split_packed
+from camp.data.labels import keys_of, label
 from camp.errors import InputError
 from camp.files import save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
+from camp.models.description import Normalisation
 from camp.potential.saving import checksum
+from camp.targets import ENERGY, FORCES, Target
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
-FORMAT = 2
+FORMAT = 3
+# Before the names of targets among the packed tensors.
+_LABEL = "label/"
 # Of the free memory of a GPU, for the graphs of one dataset.
 SHARE_OF_MEMORY = 0.25
 # Lattice vectors between an atom and its neighbour, as stored.
@@ -36,11 +42,13 @@ LARGEST_SHIFT = np.iinfo(np.int16).max
 
 @dataclass(frozen=True)
 class LabelledGraph:
-    """A graph of n atoms with its energy (), eV, and forces (n, 3), eV/Å; both float64."""
+    """A graph of n atoms with its labels by target, float64: (*shape,) or (n, *shape); NaN for
+    what is not given.
+    """
 
     graph: AtomicGraph
-    energy: Tensor
-    forces: Tensor
+    labels: Mapping[str, Tensor]
+    of_atoms: frozenset[str]  # which of them are labels of atoms
 
 
 @dataclass(frozen=True)
@@ -48,16 +56,15 @@ class LabelledBatch:
     """s labelled graphs of n atoms together."""
 
     graph: AtomicGraph
-    energies: Tensor  # (s,) eV, float64
-    forces: Tensor  # (n, 3) eV/Å, float64
+    # By target, float64: (s, *shape) of structures or (n, *shape) of atoms; NaN: not given.
+    labels: Mapping[str, Tensor]
     sizes: Tensor  # (s,) atoms of each
 
     def to(self, device: torch.device | str) -> "LabelledBatch":
         return replace(
             self,
             graph=self.graph.to(device),
-            energies=self.energies.to(device),
-            forces=self.forces.to(device),
+            labels={name: values.to(device) for name, values in self.labels.items()},
             sizes=self.sizes.to(device),
         )
 
@@ -66,17 +73,19 @@ class LabelledBatch:
 class TrainingStatistics:
     """What a training set says about the model to be trained on it."""
 
-    mean_energy_per_atom: float  # eV; mean over the structures
-    rms_force: float  # eV/Å; root mean square of all force components
+    mean_energy_per_atom: float  # eV; mean over the structures; 0 without energies
+    rms_force: float  # eV/Å; root mean square of all force components; 1 without forces
     average_neighbours: float  # neighbours of an atom, mean over the atoms
     species: tuple[int, ...]  # atomic numbers, ascending
+    normalisation: Mapping[str, Normalisation]  # of the other targets
 
 
 class GraphDataset(Dataset[LabelledGraph]):
     """Graphs of labelled structures.
 
-    :param structures: each with energy and forces.
+    :param structures: each with the label of one of the targets at least.
     :param cutoff: Å.
+    :param targets: which labels to keep.
     :param cache: folder for packed graphs; a file there that is damaged is made anew.
     :param progress: show a progress bar on the terminal while graphs are built.
     :raises InputError: naming the frame (counted from 0) without labels or whose graph cannot be
@@ -88,6 +97,7 @@ class GraphDataset(Dataset[LabelledGraph]):
         structures: Sequence[Atoms],
         cutoff: float,
         *,
+        targets: Sequence[Target] = (ENERGY, FORCES),
         cache: str | Path | None = None,
         progress: bool = False,
     ):
@@ -96,14 +106,15 @@ class GraphDataset(Dataset[LabelledGraph]):
         if not 0 < cutoff < float("inf"):
             raise InputError(f"the cutoff must be a positive number of Å, not {cutoff}")
         self.cutoff = float(cutoff)
-        self.content_hash = content_hash(structures)
+        self.targets = {target.name: target for target in targets}
+        self.content_hash = content_hash(structures, targets)
         packed = None
         if cache is not None:
             name = hashlib.sha256(f"{self.content_hash} {self.cutoff!r} {FORMAT}".encode())
             path = Path(cache) / f"{name.hexdigest()}.safetensors"
             packed = _load(path)
         if packed is None:
-            packed = _pack(structures, self.cutoff, progress)
+            packed = _pack(structures, self.cutoff, targets, progress)
             if cache is not None:
                 _save(path, packed)
         self._packed = packed
@@ -141,7 +152,12 @@ class GraphDataset(Dataset[LabelledGraph]):
             system=torch.zeros(len(numbers), dtype=torch.int64),
             cells=cell[None],
         )
-        return LabelledGraph(graph, packed["energies"][index], packed["forces"][atoms])
+        labels = {
+            name: packed[_LABEL + name][atoms if target.of_atoms else index]
+            for name, target in self.targets.items()
+        }
+        of_atoms = frozenset(name for name, t in self.targets.items() if t.of_atoms)
+        return LabelledGraph(graph, labels, of_atoms)
 
     @property
     def most_slots(self) -> int:
@@ -181,7 +197,11 @@ class GraphDataset(Dataset[LabelledGraph]):
             cells=a["cells"],
         )
         sizes = torch.full((count,), atoms, device=device)
-        return LabelledBatch(graph, a["energies"], a["forces"].flatten(0, 1), sizes)
+        labels = {
+            name: a[_LABEL + name].flatten(0, 1) if target.of_atoms else a[_LABEL + name]
+            for name, target in self.targets.items()
+        }
+        return LabelledBatch(graph, labels, sizes)
 
     def _as_arrays(self) -> dict[str, Tensor]:
         """The packed tensors of uniform graphs with an axis of structures, and one of slots."""
@@ -196,8 +216,13 @@ class GraphDataset(Dataset[LabelledGraph]):
             "mask": torch.tensor(False),
             "shifts": torch.tensor(0, dtype=torch.int16),
         }
-        arrays = {name: packed[name] for name in ("energies", "cells")}
-        for name in ("positions", "forces", "numbers"):
+        of_atoms = [_LABEL + name for name, target in self.targets.items() if target.of_atoms]
+        arrays = {
+            name: values
+            for name, values in packed.items()
+            if name == "cells" or (name.startswith(_LABEL) and name not in of_atoms)
+        }
+        for name in ("positions", "numbers", *of_atoms):
             arrays[name] = packed[name].unflatten(0, (count, atoms))
         for name, filling in empty.items():
             extra = packed[name].shape[1:]
@@ -206,55 +231,117 @@ class GraphDataset(Dataset[LabelledGraph]):
             arrays[name] = array.view(count, atoms, width, *extra)
         return arrays
 
+    def labels(self, name: str) -> Tensor:
+        """All labels of one target: (structures, *shape) or (all atoms, *shape)."""
+        return self._packed[_LABEL + name]
+
     def statistics(self) -> TrainingStatistics:
-        """Energy shift and scale, density and species of the set."""
+        """Energy shift and scale, density, species and normalisation of the set."""
         packed = self._packed
+        energies, forces = (
+            self.labels(target.name) if target.name in self.targets else None
+            for target in (ENERGY, FORCES)
+        )
+        shift, scale = 0.0, 1.0
+        if energies is not None and not energies.isnan().all():
+            per_atom = energies / packed["sizes"]
+            shift = float(per_atom[~per_atom.isnan()].mean())
+        if forces is not None and not forces.isnan().all():
+            scale = float(forces[~forces.isnan()].square().mean().sqrt())
         return TrainingStatistics(
-            mean_energy_per_atom=float((packed["energies"] / packed["sizes"]).mean()),
-            rms_force=float(packed["forces"].square().mean().sqrt()),
+            mean_energy_per_atom=shift,
+            rms_force=scale,
             average_neighbours=int(packed["mask"].sum()) / int(packed["sizes"].sum()),
             species=tuple(packed["numbers"].unique(sorted=True).tolist()),
+            normalisation={
+                name: normalisation(self.labels(name), target)
+                for name, target in self.targets.items()
+                if target != ENERGY and not target.derivative_of
+            },
         )
+
+
+def normalisation(labels: Tensor, target: Target) -> Normalisation:
+    """Scales and shift of the natural parts of a target, from its labels (…, *shape).
+
+    Of rank 0 the mean and the standard deviation; of a higher rank l the root of the mean of
+    |X_l|², since no other shift is equivariant.
+    """
+    tensors = labels.reshape(len(labels), -1)
+    tensors = tensors[~tensors.isnan().any(1)]
+    if not len(tensors):
+        return Normalisation({})
+    parts = split_packed(tensors @ decomposition_matrix(target.symmetry).T, target.symmetry)
+    scale, shift = {}, (0.0,)
+    for rank, part in parts.items():
+        if rank == 0:
+            shift = (float(part.mean()),)
+            size = part.std(correction=0)
+        else:
+            size = part.square().sum(-1).mean().sqrt()
+        scale[rank] = float(size) or 1.0
+    return Normalisation(scale, shift)
 
 
 def collate(graphs: list[LabelledGraph]) -> LabelledBatch:
     """Labelled graphs as one batch, in the order given."""
+    sizes = [len(labelled.graph.numbers) for labelled in graphs]
+    labels = {
+        name: torch.cat(values) if name in graphs[0].of_atoms else torch.stack(values)
+        for name in graphs[0].labels
+        if (values := [labelled.labels[name] for labelled in graphs])
+    }
     return LabelledBatch(
         graph=batch_graphs([labelled.graph for labelled in graphs]),
-        energies=torch.stack([labelled.energy for labelled in graphs]),
-        forces=torch.cat([labelled.forces for labelled in graphs]),
-        sizes=torch.tensor([len(labelled.graph.numbers) for labelled in graphs]),
+        labels=labels,
+        sizes=torch.tensor(sizes),
     )
 
 
-def content_hash(structures: Iterable[Atoms]) -> str:
-    """SHA-256 over atoms, positions, cells, periodicity, energies and forces, in this order."""
-    digest = hashlib.sha256()
+def content_hash(structures: Iterable[Atoms], targets: Sequence[Target] = (ENERGY, FORCES)) -> str:
+    """SHA-256 over atoms, positions, cells, periodicity and labels, in this order."""
+    digest = hashlib.sha256(json.dumps([[t.name, t.unit] for t in targets]).encode())
     for index, atoms in enumerate(structures):
-        energy, forces = _labels(atoms, index)
-        digest.update(struct.pack("<qd3?", len(atoms), energy, *atoms.pbc.tolist()))
-        for values in (atoms.positions, atoms.cell.array, forces):
+        labels = _labels(atoms, targets, index)
+        digest.update(struct.pack("<q3?", len(atoms), *atoms.pbc.tolist()))
+        for values in (atoms.positions, atoms.cell.array, *labels.values()):
             digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
         digest.update(atoms.numbers.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
-def _labels(atoms: Atoms, index: int) -> tuple[float, np.ndarray]:
-    energy, forces = energy_and_forces(atoms)
-    if energy is None or forces is None:
-        raise InputError(f"frame {index}: no energy or no forces; training needs both")
-    return float(energy), np.asarray(forces, dtype=np.float64)
+def _labels(atoms: Atoms, targets: Sequence[Target], index: int) -> dict[str, np.ndarray]:
+    """Labels by target, NaN where there is none."""
+    try:
+        found = {target.name: label(atoms, target) for target in targets}
+    except InputError as error:
+        raise InputError(f"frame {index}: {error}") from None
+    if all(values is None for values in found.values()):
+        raise InputError(
+            f"frame {index}: none of {', '.join(found)} (it has: {', '.join(keys_of(atoms))})"
+        )
+    return {
+        target.name: np.full((len(atoms),) * target.of_atoms + target.shape, np.nan)
+        if (values := found[target.name]) is None
+        else values
+        for target in targets
+    }
 
 
 def _starts(counts: Tensor) -> list[int]:
     return [0, *torch.cumsum(counts, 0).tolist()]
 
 
-def _pack(structures: Sequence[Atoms], cutoff: float, progress: bool) -> dict[str, Tensor]:
+def _pack(
+    structures: Sequence[Atoms], cutoff: float, targets: Sequence[Target], progress: bool
+) -> dict[str, Tensor]:
     graphs: list[dict[str, Tensor]] = []
     bar = tqdm(structures, desc="graphs", unit="frame", disable=not progress)
     for index, atoms in enumerate(bar):
-        energy, forces = _labels(atoms, index)
+        labels = {
+            _LABEL + target.name: torch.from_numpy(values if target.of_atoms else values[None])
+            for target, values in zip(targets, _labels(atoms, targets, index).values(), strict=True)
+        }
         try:
             graph = build_graph(atoms, cutoff)
             shifts = _lattice_shifts(graph)
@@ -263,10 +350,9 @@ def _pack(structures: Sequence[Atoms], cutoff: float, progress: bool) -> dict[st
         graphs.append(
             {
                 "positions": graph.positions,
-                "forces": torch.from_numpy(forces),
+                **labels,
                 "numbers": graph.numbers.to(torch.uint8),
                 "cells": graph.cells,
-                "energies": torch.tensor([energy], dtype=torch.float64),
                 "sizes": torch.tensor([len(atoms)]),
                 "widths": torch.tensor([graph.mask.shape[1]]),
                 "neighbours": graph.neighbours.to(torch.int32).reshape(-1),

@@ -22,10 +22,12 @@ from camp.data.formats.frames import FrameReader
 from camp.data.formats.npz import npz_frames
 from camp.data.formats.pandas_json import json_frames
 from camp.data.formats.xyz import write_structures, xyz_frames
+from camp.data.labels import LARGEST_NUMBER, keys_of, label, missing
 from camp.data.sources import extract_rmd17
 from camp.data.units import KCAL_PER_MOL
 from camp.errors import InputError, reason
 from camp.graph.neighbours import COINCIDENCE_DISTANCE
+from camp.targets import ENERGY, FORCES, Target
 
 __all__ = [
     "convert",
@@ -35,15 +37,12 @@ __all__ = [
     "write_structures",
 ]
 
-# Whatever is larger, in any unit here, is no measurement.
-LARGEST_NUMBER = 1e30
-
 
 def read_structures(
     path: str | Path,
     *,
     kcal_per_mol: float = KCAL_PER_MOL,
-    labels: bool = True,
+    targets: Sequence[Target] = (ENERGY, FORCES),
     every: int = 1,
     first: int | None = None,
     energy_key: str = "energy",
@@ -55,7 +54,7 @@ def read_structures(
         iterate_structures(
             path,
             kcal_per_mol=kcal_per_mol,
-            labels=labels,
+            targets=targets,
             every=every,
             first=first,
             energy_key=energy_key,
@@ -69,7 +68,7 @@ def iterate_structures(
     path: str | Path,
     *,
     kcal_per_mol: float = KCAL_PER_MOL,
-    labels: bool = True,
+    targets: Sequence[Target] = (ENERGY, FORCES),
     every: int = 1,
     first: int | None = None,
     energy_key: str = "energy",
@@ -83,7 +82,7 @@ def iterate_structures(
     (``.json``).
 
     :param kcal_per_mol: eV; the factor for MD17 and rMD17, which is noted in ``info``.
-    :param labels: energy and forces must be there; otherwise they may be missing.
+    :param targets: labels that every frame must have; others may be missing.
     :param every: take frames 0, N, 2N, …
     :param first: stop after so many frames.
     :param energy_key: key of the energy (eV) in an extended XYZ file.
@@ -91,7 +90,7 @@ def iterate_structures(
     :param progress: show a progress bar on the terminal.
     :raises InputError: naming file and frame (counted from 0): unknown format, missing, foreign or
         truncated file, no frames, no atoms, unknown element, numbers that are not finite, missing
-        energy or forces, coinciding atoms, periodic directions without a volume.
+        labels, coinciding atoms, periodic directions without a volume.
     """
     path = Path(path)
     if every < 1 or (first is not None and first < 1):
@@ -105,7 +104,7 @@ def iterate_structures(
     for index, read_frame in tqdm(chosen, desc=path.name, unit="frame", disable=not progress):
         try:
             atoms = read_frame()
-            _check(atoms, labels)
+            _check(atoms, targets)
         except InputError as error:
             raise InputError(f"{path}, frame {index}: {reason(error)}") from None
         read += 1
@@ -189,20 +188,21 @@ def _open_format(
 # Checks
 
 
-def _check(atoms: Atoms, labels: bool) -> None:
+def _check(atoms: Atoms, targets: Sequence[Target]) -> None:
     """Refuse what would spoil a training or an evaluation."""
     if len(atoms) == 0:
         raise InputError("the frame has no atoms")
     if atoms.numbers.min() < 1 or atoms.numbers.max() >= len(chemical_symbols):
         raise InputError("an atom has no known element; atomic numbers are 1 to 118")
+    if absent := missing(atoms, targets):
+        found = ", ".join(keys_of(atoms))
+        raise InputError(f"no {' and no '.join(absent)} (the frame has: {found})")
     results = atoms.calc.results if atoms.calc is not None else {}
-    energy, forces = energy_and_forces(atoms)
-    if labels and (energy is None or forces is None):
-        missing = [key for key in ("energy", "forces") if key not in results]
-        found = ", ".join([*atoms.info, *atoms.arrays])
-        raise InputError(f"no {' and no '.join(missing)} (the frame has: {found})")
+    forces = results.get("forces")
     if forces is not None and forces.shape != (len(atoms), 3):
         raise InputError(f"forces of shape {forces.shape} for {len(atoms)} atoms")
+    for target in targets:
+        label(atoms, target)
     for name, value in {"positions": atoms.positions, "cell": atoms.cell.array, **results}.items():
         usable = np.abs(value) < LARGEST_NUMBER  # False for NaN too
         if not usable.all():

@@ -51,7 +51,7 @@ def crystal(structure: Path | None, scale: str, data: str) -> Figure:
     title = "Figure S1: structure of the LiPS crystal"
     if structure is None:
         return missing_figure(title, scale, "no starting structure was given")
-    atoms = read_structures(structure, labels=False, first=1)[0]
+    atoms = read_structures(structure, targets=(), first=1)[0]
     if not atoms.pbc.all():
         raise InputError(f"{structure}: the first structure has no periodic cell; give a crystal")
     atoms.wrap()

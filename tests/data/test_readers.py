@@ -93,7 +93,7 @@ def test_atomic_numbers_and_other_columns(tmp_path):
 def test_labels_are_optional_on_request(tmp_path):
     path = tmp_path / "plain.xyz"
     path.write_text("2\na comment\nH 0 0 0\nH 0 0 0.75\n")
-    (atoms,) = read_structures(path, labels=False)
+    (atoms,) = read_structures(path, targets=())
     assert len(atoms) == 2
     assert not atoms.pbc.any()
     with pytest.raises(InputError, match=r"plain\.xyz, frame 0: no energy and no forces"):
@@ -103,7 +103,7 @@ def test_labels_are_optional_on_request(tmp_path):
 def test_frames_are_chosen(tmp_path):
     path = tmp_path / "many.xyz"
     path.write_text("".join(f"1\nenergy={k}.5\nH 0 0 {k}\n" for k in range(10)))
-    chosen = read_structures(path, labels=False, every=3, first=3)
+    chosen = read_structures(path, targets=(), every=3, first=3)
     assert [atoms.positions[0, 2] for atoms in chosen] == [0, 3, 6]
 
 
@@ -300,7 +300,7 @@ def test_many_atoms_in_one_place_are_refused(tmp_path):
     path = tmp_path / "heap.xyz"
     path.write_text("20000\n\n" + "H 0 0 0\n" * 20000)
     with pytest.raises(InputError, match="coincide"):
-        read_structures(path, labels=False)
+        read_structures(path, targets=())
 
 
 @pytest.mark.parametrize("suffix", ["xyz", "xyz.gz", "xyz.xz"])

@@ -91,7 +91,7 @@ def _parse(comment: str, lines: list[str], energy_key: str, forces_key: str) -> 
     except Exception as error:
         raise InputError(f"the second line is not extended XYZ ({reason(error)})") from None
     columns = _columns(info.pop("Properties", "species:S:1:pos:R:3"))
-    width = sum(size for _, size in columns.values())
+    width = sum(size for _, _, size in columns.values())
     rows = [line.split(maxsplit=width) for line in lines]
     for atom, row in enumerate(rows):
         if len(row) != width:
@@ -100,7 +100,7 @@ def _parse(comment: str, lines: list[str], energy_key: str, forces_key: str) -> 
     if max(map(len, chain.from_iterable(rows)), default=0) > LONGEST_VALUE:
         raise InputError(f"a value is longer than {LONGEST_VALUE} characters")
     table = np.array(rows)
-    values = {key: table[:, first : first + size] for key, (first, size) in columns.items()}
+    values = {key: table[:, first : first + size] for key, (_, first, size) in columns.items()}
     if values.get("pos", table[:, :0]).shape[1:] != (3,):
         raise InputError("no column 'pos' of three numbers among the Properties")
     numbers = _elements(values)
@@ -121,6 +121,9 @@ def _parse(comment: str, lines: list[str], energy_key: str, forces_key: str) -> 
             pbc=np.broadcast_to(periodic, 3),
             info=info,
         )
+        for key, (kind, _, _) in columns.items():
+            if key not in ("species", "Z", "pos", forces_key, *atoms.arrays):
+                atoms.set_array(key, _typed(values[key], kind))
         return labelled(
             atoms,
             None if energy is None else float(energy),
@@ -131,19 +134,30 @@ def _parse(comment: str, lines: list[str], energy_key: str, forces_key: str) -> 
         raise InputError(f"unreadable value ({reason(error)})") from None
 
 
-def _columns(properties: Any) -> dict[str, tuple[int, int]]:
-    """First column and number of columns of each property."""
+def _columns(properties: Any) -> dict[str, tuple[str, int, int]]:
+    """Kind, first column and number of columns of each property."""
     fields = str(properties).split(":")
-    columns: dict[str, tuple[int, int]] = {}
+    columns: dict[str, tuple[str, int, int]] = {}
     first = 0
     for name, kind, size in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
         if kind not in ("S", "R", "I", "L") or not size.isdecimal() or name in columns:
             break
-        columns[name] = (first, int(size))
+        columns[name] = (kind, first, int(size))
         first += int(size)
     if len(fields) != 3 * len(columns):
         raise InputError(f"unreadable Properties {str(properties)[:60]!r}")
     return columns
+
+
+def _typed(column: np.ndarray, kind: str) -> np.ndarray:
+    """Texts of a column as what the file says they are; one column without its own axis."""
+    if kind == "L":
+        if not np.isin(column, ("T", "F", "True", "False")).all():
+            raise ValueError("a flag is neither T nor F")
+        column = np.isin(column, ("T", "True"))
+    else:
+        column = column.astype({"S": str, "R": float, "I": int}[kind])
+    return column[:, 0] if column.shape[1] == 1 else column
 
 
 def _elements(values: dict[str, np.ndarray]) -> np.ndarray:
@@ -194,8 +208,13 @@ def write_structures(path: str | Path, structures: Iterable[Atoms]) -> int:
 
 def _format(atoms: Atoms) -> str:
     results = atoms.calc.results if atoms.calc is not None else {}
-    properties = "species:S:1:pos:R:3" + (":forces:R:3" if "forces" in results else "")
-    head = {"Properties": properties}
+    columns = {"pos": atoms.positions}
+    columns |= {"forces": results["forces"]} if "forces" in results else {}
+    for name, values in atoms.arrays.items():
+        if name not in ("numbers", "positions", *columns):
+            columns[name] = values.reshape(len(atoms), -1)
+    properties = [f"{name}:{_kind(values)}:{values.shape[1]}" for name, values in columns.items()]
+    head = {"Properties": ":".join(["species:S:1", *properties])}
     if atoms.cell.any():
         head = {"Lattice": _numbers(atoms.cell.array.reshape(-1)), **head}
     if "energy" in results:
@@ -206,15 +225,19 @@ def _format(atoms: Atoms) -> str:
         head["stress"] = _numbers(full)
     head["pbc"] = " ".join("T" if periodic else "F" for periodic in atoms.pbc)
     comment = key_val_dict_to_str({**atoms.info, **head})
-    numbers = [atoms.positions] + ([results["forces"]] if "forces" in results else [])
-    table = np.concatenate(numbers, axis=1)
-    rows = (
-        f"{chemical_symbols[z]} {_numbers(row)}"
-        for z, row in zip(atoms.numbers, table, strict=True)
-    )
+    texts = [map(_numbers, values) for values in columns.values()]
+    symbols = [chemical_symbols[z] for z in atoms.numbers]
+    rows = map(" ".join, zip(symbols, *texts, strict=True))
     return "\n".join([str(len(atoms)), comment, *rows]) + "\n"
 
 
 def _numbers(values: np.ndarray) -> str:
-    """The shortest decimals that read back as the same bits."""
-    return " ".join(map(repr, values.tolist()))
+    """The shortest decimals that read back as the same bits; flags as T and F."""
+    if values.dtype.kind == "b":
+        return " ".join("T" if value else "F" for value in values)
+    return " ".join(map(str, values.tolist()))
+
+
+def _kind(values: np.ndarray) -> str:
+    """The letter for the type of a column."""
+    return {"b": "L", "i": "I", "u": "I", "f": "R"}.get(values.dtype.kind, "S")

@@ -1,0 +1,93 @@
+"""The labels of a structure, by target: where files have them, in which form, and what is wrong."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from camp.cartesian.decomposition import check_symmetry, symmetrised
+from camp.cartesian.voigt import piezoelectric_from_voigt, stiffness_from_voigt
+from camp.errors import InputError
+from camp.targets import Target
+
+# How far a label may be from its own symmetry, relative to its largest entry; then it is
+# symmetrised, because published tensors are rounded.
+ASYMMETRY = 0.05
+# Whatever is larger, in any unit here, is no measurement.
+LARGEST_NUMBER = 1e30
+
+
+def label(atoms: Atoms, target: Target) -> np.ndarray | None:
+    """The label of one structure, float64: target.shape, or (atoms, *target.shape); None if it has
+    none. Entries that are not given are NaN.
+
+    Voigt's forms of stress (6), piezoelectric (3 × 6) and elastic tensors (6 × 6) are unfolded.
+
+    :raises InputError: numbers of another shape, not finite but not NaN, or without the symmetry
+        of the target; names the key.
+    """
+    for key in dict.fromkeys((target.name, *target.keys)):
+        found = _find(atoms, key)
+        if found is not None:
+            return _shaped(np.asarray(found), key, target, len(atoms))
+    return None
+
+
+def missing(atoms: Atoms, targets: Sequence[Target]) -> list[str]:
+    """Names of the targets that a structure has no label for."""
+    return [t.name for t in targets if all(_find(atoms, key) is None for key in (t.name, *t.keys))]
+
+
+def keys_of(atoms: Atoms) -> list[str]:
+    """All that a structure carries by name."""
+    results = atoms.calc.results if atoms.calc is not None else {}
+    plain = ("numbers", "positions")
+    return [*results, *atoms.info, *(name for name in atoms.arrays if name not in plain)]
+
+
+def _find(atoms: Atoms, key: str) -> np.ndarray | float | None:
+    results = atoms.calc.results if atoms.calc is not None else {}
+    for place in (results, atoms.info, atoms.arrays):
+        if place.get(key) is not None:
+            return place[key]
+    return None
+
+
+def _shaped(found: np.ndarray, key: str, target: Target, atoms: int) -> np.ndarray:
+    count = atoms if target.of_atoms else 1
+    try:
+        values = found.astype(np.float64).reshape(count, -1)
+    except (ValueError, TypeError):
+        raise InputError(f"{key}: no numbers for {count} {target.per}(s)") from None
+    size, width = 3**target.rank, values.shape[1]
+    if width == 6 and target.rank == 2 and target.symmetry == "ij=ji":
+        values = np.array([voigt_6_to_full_3x3_stress(row) for row in values])
+    elif width == 18 and target.rank == 3:
+        values = piezoelectric_from_voigt(torch.from_numpy(values.reshape(-1, 3, 6))).numpy()
+    elif width == 36 and target.rank == 4:
+        values = stiffness_from_voigt(torch.from_numpy(values.reshape(-1, 6, 6))).numpy()
+    elif width != size:
+        of_what = f" for each of {atoms} atoms" if target.of_atoms else ""
+        raise InputError(f"{key}: {width} numbers{of_what}; {target.name} has {size}")
+    values = values.reshape(count, *target.shape)
+    unusable = ~np.isnan(values) & ~(np.abs(values) < LARGEST_NUMBER)
+    if unusable.any():
+        raise InputError(f"{key}: {values[unusable][0]} is no usable number")
+    values = _symmetric(values, key, target)
+    return values if target.of_atoms else values[0]
+
+
+def _symmetric(values: np.ndarray, key: str, target: Target) -> np.ndarray:
+    if "=" not in target.symmetry:
+        return values
+    given = ~np.isnan(values).reshape(len(values), -1).any(1)
+    tensors = torch.from_numpy(values[given])
+    try:
+        check_symmetry(tensors, target.symmetry, ASYMMETRY)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+    result = values.copy()
+    result[given] = symmetrised(tensors, target.symmetry).numpy()
+    return result
