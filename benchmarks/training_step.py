@@ -25,6 +25,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from camp.data.graphs import GraphDataset, LabelledBatch, collate
 from camp.data.readers import read_structures
+from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.process import reuse_freed_memory
 from camp.settings import DEFAULT_TRAINING
@@ -100,15 +101,14 @@ def make(arguments: argparse.Namespace) -> tuple[Potential, LabelledBatch]:
     dataset = GraphDataset(structures, CUTOFF)
     torch.manual_seed(0)
     potential = Potential(
-        "camp",
-        {
-            "channels": 17,
-            "max_rank": arguments.max_rank,
-            "layers": 2,
-            "average_neighbours": dataset.statistics().average_neighbours,
-        },
+        CampSettings(
+            cutoff=CUTOFF,
+            channels=17,
+            max_rank=arguments.max_rank,
+            layers=2,
+            average_neighbours=dataset.statistics().average_neighbours,
+        ),
         species=dataset.statistics().species,
-        cutoff=CUTOFF,
         energy_scale=0.6,
     )
     return potential, collate([dataset[0], dataset[1]])

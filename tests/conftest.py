@@ -29,6 +29,12 @@ def shared_oracle() -> Path:
     return _shared_folder("oracle")
 
 
+@pytest.fixture(scope="session")
+def shared_carnet() -> Path:
+    """Reference tensors and CarNet networks; the test is skipped where they are not."""
+    return _shared_folder("carnet/oracle")
+
+
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A disk of 2 MiB; the test is skipped where none can be mounted."""

@@ -1,6 +1,7 @@
 """CAMP written out literally: Eqs. 1–11 on full 3^v tensors, one path after the other.
 
-The oracle for :class:`camp.models.Camp`: it takes the same parameters, and nothing else from it.
+The oracle for :class:`camp.models.camp.network.Camp`: it takes the same parameters, and nothing
+else from it.
 Features are (n, u, 3, …, 3) with v trailing axes; every path makes its own edge tensor.
 """
 
@@ -133,7 +134,7 @@ def energy_and_forces(potential, graph):
         potential.model,
         species,
         (centre, neighbour, vectors),
-        potential.hyperparameters["average_neighbours"],
+        potential.settings.average_neighbours,
     )
     energies = raw.double() * potential.energy_scale + potential.energy_shift[species]
     (gradient,) = torch.autograd.grad(energies.sum(), positions, create_graph=True)

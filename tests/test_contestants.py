@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "contestants"
@@ -22,8 +23,8 @@ def contestant(monkeypatch):
 
 
 def test_literal_equations_have_our_forces(contestant):
-    model = {"channels": 3, "max_rank": 2, "layers": 2, "average_neighbours": 5.0}
-    potential = Potential("camp", model, species=(1, 6, 8), cutoff=4.0).eval()
+    settings = CampSettings(cutoff=4, channels=3, max_rank=2, layers=2, average_neighbours=5)
+    potential = Potential(settings, species=(1, 6, 8)).eval()
     ethanol = molecule("CH3CH2OH")
     expected = potential.evaluate(ethanol).forces[0]
     ethanol.calc = contestant("literal").LiteralCalculator(potential, "cpu")

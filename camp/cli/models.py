@@ -157,14 +157,28 @@ def add_evaluate(verbs) -> None:
 
 
 def run_import(arguments: argparse.Namespace) -> None:
-    from camp.potential.published import import_published
-    from camp.potential.saving import save
+    from camp.potential.saving import load, save
 
-    save(import_published(arguments.published), arguments.out)
+    save(load(arguments.published, dict(arguments.option)), arguments.out)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def add_import(verbs) -> None:
-    parser = verbs.add_parser("import", help="convert a published checkpoint to our format")
-    parser.add_argument("published", type=Path, help="checkpoint of the authors (.ckpt)")
+    parser = verbs.add_parser("import", help="convert published weights to our format")
+    parser.add_argument("published", type=Path, help="file with weights of any architecture")
     parser.add_argument("out", type=Path, help="model file to write (.safetensors)")
+    parser.add_argument(
+        "--option",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the file does not say, such as target=dielectric",
+    )
     parser.set_defaults(run=run_import)

@@ -183,7 +183,7 @@ def dimer_scan(
         **labels,
         "pair": f"{first}-{second}",
         "cutoff_A": exact.cutoff,
-        "convention": exact.hyperparameters.get("envelope_on", "radial"),
+        "smooth_at_cutoff": exact.settings.smooth_at_cutoff,
         "r_A": distances.tolist(),
         "energy_eV": energies.tolist(),
         "step_eV": step,

@@ -222,7 +222,7 @@ def simulate(
             "run": run.identity,
             "settings": dict(settings),
             "model_sha256": model_hash(potential),
-            "envelope_on": potential.hyperparameters.get("envelope_on"),
+            "smooth_at_cutoff": potential.settings.smooth_at_cutoff,
             "structure": {
                 "formula": first.get_chemical_formula(),
                 "atoms": len(first),

@@ -5,32 +5,34 @@ F_i = Σ_j (G_ij − G_ji) and the virial is Σ_ij r_ij ⊗ G_ij, so that forces
 one reverse pass together.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from camp.graph import AtomicGraph
-from camp.models.layers import reverse_edges
+from camp.graph.edges import AtomicValues, Edges, reverse_edges
 
-# species (n,), vectors (n, K, 3), neighbours, reverse, mask → energies of atoms (n,) in eV, float64
-AtomicEnergies = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
-class Derivatives(NamedTuple):
-    """Results for a graph of n atoms in s systems."""
+class Results(NamedTuple):
+    """Results for a graph of n atoms in s systems; NaN where the model predicts no energy."""
 
     energies: Tensor  # (s,) eV, float64
     atomic_energies: Tensor  # (n,) eV, float64
     forces: Tensor  # (n, 3) eV/Å
     virials: Tensor  # (s, 3, 3) eV: dE/dε = volume × stress
+    # Other targets by name: (s, …) or (n, …), float64, in the unit of the target.
+    properties: Mapping[str, Tensor] = NOTHING
 
 
 def evaluate_graph(
-    atomic_energies: AtomicEnergies, species: Tensor, graph: AtomicGraph, dtype: torch.dtype
-) -> Derivatives:
-    """Energies, forces and virials of a batch.
+    atomic_values: AtomicValues, species: Tensor, graph: AtomicGraph, dtype: torch.dtype
+) -> tuple[Results, Mapping[str, Tensor]]:
+    """Energies, forces and virials of a batch, and all that the model says of atoms.
 
     :param species: (n,) species indices of the model.
     :param dtype: the network's; edge vectors are formed in float64 and then rounded to it.
@@ -41,7 +43,9 @@ def evaluate_graph(
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         vectors = graph.edge_vectors().to(dtype).requires_grad_(True)
-        energies = atomic_energies(species, vectors, graph.neighbours, graph.reverse, graph.mask)
+        edges = Edges(species, vectors, graph.neighbours, graph.mask, graph.reverse)
+        values = atomic_values(edges)
+        energies = values["energy"]
         (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
     forces = (gradient - reverse_edges(gradient, graph.neighbours, graph.reverse)).sum(1)
     outer = torch.bmm(vectors.transpose(1, 2), gradient)
@@ -49,4 +53,11 @@ def evaluate_graph(
         energies = energies.detach()
     virials = outer.new_zeros(graph.number_of_systems, 3, 3).index_add(0, graph.system, outer)
     totals = energies.new_zeros(graph.number_of_systems).index_add(0, graph.system, energies)
-    return Derivatives(totals, energies, forces, 0.5 * (virials + virials.transpose(1, 2)))
+    return Results(totals, energies, forces, 0.5 * (virials + virials.transpose(1, 2))), values
+
+
+def without_energy(graph: AtomicGraph) -> Results:
+    """NaN for all that a model without energy does not predict."""
+    atoms = torch.full_like(graph.positions, torch.nan)
+    systems = torch.full_like(graph.cells, torch.nan)
+    return Results(systems[:, 0, 0], atoms[:, 0], atoms, systems)

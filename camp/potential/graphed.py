@@ -19,8 +19,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
+from camp.graph.edges import Edges
 from camp.graph.skin import SKIN
-from camp.potential.derivatives import Derivatives, evaluate_graph
+from camp.potential.derivatives import Results, evaluate_graph
 from camp.potential.potential import Potential
 
 # Axes are filled up to multiples of this, so that a new neighbour list seldom has a new shape.
@@ -65,7 +66,7 @@ class GraphedEvaluation:
             self._function(*example)
         self._buffers: dict[tuple[int, ...], _Buffers] = {}
 
-    def __call__(self, graph: AtomicGraph) -> Derivatives:
+    def __call__(self, graph: AtomicGraph) -> Results:
         """Energies, forces and virials of a batch, without gradients.
 
         :param graph: on any device; pairs beyond the cutoff are left out.
@@ -92,7 +93,10 @@ class GraphedEvaluation:
                 buffers.replay() if buffers.replay else self._function(*buffers.graph.tensors())
             )
         lengths = (systems, n, n, systems)
-        return Derivatives(*(r[:k].clone() for r, k in zip(results, lengths, strict=True)))
+        energies, atomic, forces, virials = (
+            result[:length].clone() for result, length in zip(results, lengths, strict=True)
+        )
+        return Results(energies, atomic, forces, virials)
 
     def _empty(self, n: int, width: int, systems: int) -> AtomicGraph:
         """Atoms without neighbours, all in the last system."""
@@ -152,18 +156,26 @@ def within_cutoff(graph: AtomicGraph, cutoff: float) -> AtomicGraph:
 
 
 def _traced(potential: Potential, example: Sequence[Tensor]) -> Function:
-    """Tensors of a graph → tensors of :class:`Derivatives`, both in their order."""
+    """Tensors of a graph → tensors of :class:`Results`, both in their order."""
 
     # As a tensor without axes the compiled code would read it from the device in every call.
-    scale = float(potential.energy_scale)
+    scale = potential.energy_scale
+    factor = scale if scale.dim() else float(scale)
 
-    def atomic_energies(species: Tensor, *edges: Tensor) -> Tensor:
-        return scale * potential.model(species, *edges).double() + potential.energy_shift[species]
+    def atomic_values(edges: Edges) -> dict[str, Tensor]:
+        values = potential.model(edges)
+        energies = values["energy"].double()
+        scaled = (factor[edges.species] if isinstance(factor, Tensor) else factor) * energies
+        energies = scaled + potential.energy_shift[edges.species]
+        if "repulsion" in values:
+            energies = energies + values["repulsion"].double()
+        return {"energy": energies}
 
     def evaluate(*tensors: Tensor) -> list[Tensor]:
         graph = within_cutoff(AtomicGraph(*tensors), potential.cutoff)
         species = potential.species_index[graph.numbers]
-        return list(evaluate_graph(atomic_energies, species, graph, potential.dtype))
+        results, _ = evaluate_graph(atomic_values, species, graph, potential.dtype)
+        return list(results[:4])
 
     with torch.no_grad():
         trace = make_fx(evaluate, tracing_mode="symbolic", _allow_non_fake_inputs=True)

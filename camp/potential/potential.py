@@ -1,7 +1,7 @@
 """A potential: a model with the species, the energy scale and shift it was made for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,35 +14,64 @@ from tqdm import tqdm
 
 from camp.errors import InputError
 from camp.graph import AtomicGraph, batch_graphs, build_graph
-from camp.models import create_model
-from camp.potential.derivatives import Derivatives, evaluate_graph
+from camp.graph.edges import Edges
+from camp.models.description import Description, Normalisation
+from camp.potential.derivatives import Results, evaluate_graph, without_energy
+from camp.potential.properties import Property, make_properties
+from camp.settings.architectures import find_architecture
+from camp.settings.base import ModelSettings
+from camp.targets import ENERGY, Target
 
 # Neighbour slots evaluated in one go; bounds the memory of `Potential.evaluate`.
 SLOTS_PER_BATCH = 20_000
-# A single structure with more of them is evaluated in chunks of so many.
+# A single structure with more of them is evaluated in chunks of so many, where the network can.
 SLOTS_PER_CHUNK = 50_000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results for n structures, in the order in which they were given."""
+    """Results for n structures, in the order in which they were given; NaN for what the model
+    does not predict.
+    """
 
     energies: np.ndarray  # (n,) eV
     forces: list[np.ndarray]  # n arrays (atoms, 3), eV/Å
     stresses: np.ndarray  # (n, 3, 3) eV/Å³, ASE's sign; NaN without a cell
     atomic_energies: list[np.ndarray]  # n arrays (atoms,), eV
+    # Other targets by name, in their units: (n, *shape), or n arrays (atoms, *shape).
+    properties: Mapping[str, np.ndarray | list[np.ndarray]] = field(default_factory=dict)
+
+
+def create_network(
+    settings: ModelSettings, species: Sequence[int], targets: Sequence[Target]
+) -> nn.Module:
+    """The network of an architecture with fresh parameters.
+
+    :param species: atomic numbers, ascending.
+    :raises InputError: an unknown architecture, or targets that it cannot predict.
+    """
+    record = find_architecture(settings.architecture)
+    for target in targets:
+        if target.name not in record.targets and (target == ENERGY or "*" not in record.targets):
+            raise InputError(
+                f"{record.label} cannot predict {target.name!r}; it predicts "
+                f"{', '.join(sorted(record.targets))}"
+            )
+    return record.resolve(record.network)(settings, species, targets)
 
 
 class Potential(nn.Module):
-    """Energy, forces and stress of atoms: e_i = scale · model_i + shift, summed in float64.
+    """Energy, forces and stress of atoms: e_i = scale · network_i + shift, summed in float64; and
+    whatever else the network predicts.
 
-    :param architecture: name of the model, a key of :data:`camp.models.MODELS`.
-    :param hyperparameters: the model's, without the number of species and the cutoff.
+    :param settings: of the model; they name its architecture.
     :param species: atomic numbers, ascending.
-    :param cutoff: Å.
-    :param energy_scale: eV.
+    :param targets: what the network predicts.
+    :param energy_scale: eV: one number or one for each species.
     :param energy_shift: eV for every species: one number or one for each.
+    :param normalisation: of the other targets, by name.
     :param origin: where parameters and data come from; kept with the saved model.
+    :raises InputError: targets that the architecture cannot predict.
     """
 
     energy_scale: Tensor
@@ -51,26 +80,27 @@ class Potential(nn.Module):
 
     def __init__(
         self,
-        architecture: str,
-        hyperparameters: Mapping[str, Any],
+        settings: ModelSettings,
         *,
         species: Sequence[int],
-        cutoff: float,
-        energy_scale: float = 1.0,
+        targets: Sequence[Target] = (ENERGY,),
+        energy_scale: float | Sequence[float] = 1.0,
         energy_shift: float | Sequence[float] = 0.0,
+        normalisation: Mapping[str, Normalisation] | None = None,
         origin: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        self.architecture = architecture
-        self.hyperparameters = dict(hyperparameters)
+        self.settings = settings
         self.species = tuple(int(z) for z in species)
-        self.cutoff = float(cutoff)
+        self.targets = {target.name: target for target in targets}
+        self.normalisation = dict(normalisation or {})
         self.origin = dict(origin or {})
-        self.model = create_model(
-            architecture, species=len(self.species), cutoff=self.cutoff, **hyperparameters
-        )
+        self.model = create_network(settings, self.species, targets)
+        others = {name: t for name, t in self.targets.items() if t != ENERGY}
+        self.properties = make_properties(others, len(self.species), self.normalisation)
+        scale = torch.as_tensor(energy_scale, dtype=torch.float64).squeeze()
         shift = torch.as_tensor(energy_shift, dtype=torch.float64).expand(len(self.species))
-        self.register_buffer("energy_scale", torch.tensor(float(energy_scale)).double())
+        self.register_buffer("energy_scale", scale.clone())
         self.register_buffer("energy_shift", shift.clone())
         index = torch.full((max(self.species) + 1,), -1, dtype=torch.int64)
         index[list(self.species)] = torch.arange(len(self.species))
@@ -84,6 +114,19 @@ class Potential(nn.Module):
         return self
 
     @property
+    def architecture(self) -> str:
+        return self.settings.architecture
+
+    @property
+    def cutoff(self) -> float:
+        """Å."""
+        return self.settings.cutoff
+
+    @property
+    def predicts_energy(self) -> bool:
+        return ENERGY.name in self.targets
+
+    @property
     def dtype(self) -> torch.dtype:
         return next(self.model.parameters()).dtype
 
@@ -91,18 +134,68 @@ class Potential(nn.Module):
     def device(self) -> torch.device:
         return self.energy_scale.device
 
-    def atomic_energies(self, species: Tensor, *edges: Tensor, **options: Any) -> Tensor:
-        """Energies of atoms (n,) in eV, float64; arguments as for :class:`camp.models.Camp`."""
-        energies = self.model(species, *edges, **options).double()
-        return energies * self.energy_scale + self.energy_shift[species]
+    def description(self) -> Description:
+        """All that is needed to build the potential again."""
+        return Description(
+            settings=self.settings,
+            species=self.species,
+            parameters=self.model.state_dict(),
+            targets=tuple(self.targets.values()),
+            energy_scale=tuple(self.energy_scale.reshape(-1).tolist()),
+            energy_shift=tuple(self.energy_shift.tolist()),
+            normalisation=self.normalisation,
+            origin=self.origin,
+        )
 
-    def forward(self, graph: AtomicGraph) -> Derivatives:
-        """Energies, forces and virials of a batch whose species the model knows."""
+    def atomic_values(self, edges: Edges, **options: Any) -> dict[str, Tensor]:
+        """What the network says of atoms; energies (n,) in eV, float64."""
+        values = dict(self.model(edges, **options))
+        if self.predicts_energy:
+            scale = (
+                self.energy_scale
+                if self.energy_scale.dim() == 0
+                else self.energy_scale[edges.species]
+            )
+            energies = values["energy"].double() * scale + self.energy_shift[edges.species]
+            if "repulsion" in values:
+                energies = energies + values.pop("repulsion").double()
+            values["energy"] = energies
+        return values
+
+    def forward(self, graph: AtomicGraph) -> Results:
+        """Everything that is predicted of a batch whose species the model knows."""
         species = self.species_index[graph.numbers]
-        in_chunks = graph.mask.numel() > SLOTS_PER_CHUNK and not torch.is_grad_enabled()
+        slots = graph.mask.numel()
+        in_chunks = slots > SLOTS_PER_CHUNK and not torch.is_grad_enabled() and self._has_chunks
         options: dict[str, Any] = {"slots_per_chunk": SLOTS_PER_CHUNK} if in_chunks else {}
-        energies = partial(self.atomic_energies, **options)
-        return evaluate_graph(energies, species, graph, self.dtype)
+        if self.predicts_energy:
+            results, values = evaluate_graph(
+                partial(self.atomic_values, **options), species, graph, self.dtype
+            )
+        else:
+            vectors = graph.edge_vectors().to(self.dtype)
+            edges = Edges(species, vectors, graph.neighbours, graph.mask, graph.reverse)
+            results, values = without_energy(graph), self.atomic_values(edges, **options)
+        return results._replace(properties=self.properties_of(values, species, graph))
+
+    @property
+    def _has_chunks(self) -> bool:
+        """Whether the network can keep the edges of some of its atoms at a time."""
+        return bool(getattr(self.model, "chunked", False))
+
+    def properties_of(
+        self, values: Mapping[str, Tensor], species: Tensor, graph: AtomicGraph
+    ) -> dict[str, Tensor]:
+        """The targets other than energy from what the network says of atoms."""
+        return {
+            name: module(values[name], species, graph) for name, module in self.properties.items()
+        }
+
+    def property_of(self, name: str) -> Property:
+        """How one of the other targets follows from what the network predicts."""
+        module = self.properties[name]
+        assert isinstance(module, Property)
+        return module
 
     def graph(self, atoms: Atoms) -> AtomicGraph:
         """The graph of a structure for this potential.
@@ -126,30 +219,22 @@ class Potential(nn.Module):
             raise InputError(f"the model does not know {names}; it was made for {known}")
 
     def evaluate(self, atoms: Atoms | Iterable[Atoms], *, progress: bool = False) -> Evaluation:
-        """Energies, forces and stresses of one or several structures, in batches.
+        """All that the model predicts of one or several structures, in batches.
 
         :param progress: show a progress bar on the terminal.
         :raises InputError: naming the structure (counted from 0) that cannot be evaluated.
         """
         structures = [atoms] if isinstance(atoms, Atoms) else list(atoms)
-        energies, forces, stresses, atomic = [], [], [], []
+        found = _Collected([name for name in self.targets if name != ENERGY.name])
         bar = tqdm(total=len(structures), unit="structure", disable=not progress)
         for chunk in self._chunks(structures):
             graph = batch_graphs(chunk).to(self.device)
             with torch.no_grad():
                 result = self(graph)
-            sizes = [len(g.numbers) for g in chunk]
-            energies.append(result.energies.cpu().numpy())
-            volumes = graph.volumes()[:, None, None]
-            stress = result.virials.double() / torch.where(volumes > 0, volumes, torch.nan)
-            stresses.append(stress.cpu().numpy())
-            forces += [f.cpu().double().numpy() for f in result.forces.split(sizes)]
-            atomic += [e.cpu().numpy() for e in result.atomic_energies.split(sizes)]
+            found.add(result, graph, [len(g.numbers) for g in chunk], self.targets)
             bar.update(len(chunk))
         bar.close()
-        if not structures:
-            return Evaluation(np.zeros(0), [], np.zeros((0, 3, 3)), [])
-        return Evaluation(np.concatenate(energies), forces, np.concatenate(stresses), atomic)
+        return found.evaluation(self.targets)
 
     def _chunks(self, structures: Sequence[Atoms]) -> Iterable[list[AtomicGraph]]:
         """Graphs of consecutive structures, as many as fit into one batch."""
@@ -167,3 +252,50 @@ class Potential(nn.Module):
             chunk.append(graph)
         if chunk:
             yield chunk
+
+
+class _Collected:
+    """The results of batches, structure by structure."""
+
+    def __init__(self, names: Sequence[str]):
+        self.energies: list[np.ndarray] = []
+        self.forces: list[np.ndarray] = []
+        self.stresses: list[np.ndarray] = []
+        self.atomic: list[np.ndarray] = []
+        self.properties: dict[str, list[np.ndarray]] = {name: [] for name in names}
+
+    def add(
+        self,
+        result: Results,
+        graph: AtomicGraph,
+        sizes: Sequence[int],
+        targets: Mapping[str, Target],
+    ) -> None:
+        volumes = graph.volumes()[:, None, None]
+        stress = result.virials.double() / torch.where(volumes > 0, volumes, torch.nan)
+
+        def by_structure(values: Tensor) -> list[np.ndarray]:
+            return [value.cpu().double().numpy() for value in values.split(list(sizes))]
+
+        self.energies.append(result.energies.cpu().numpy())
+        self.stresses.append(stress.cpu().numpy())
+        self.forces += by_structure(result.forces)
+        self.atomic += by_structure(result.atomic_energies)
+        for name, found in self.properties.items():
+            values = result.properties[name]
+            found += by_structure(values) if targets[name].of_atoms else [*values.cpu().numpy()]
+
+    def evaluation(self, targets: Mapping[str, Target]) -> Evaluation:
+        properties: dict[str, np.ndarray | list[np.ndarray]] = {
+            name: found
+            if targets[name].of_atoms
+            else np.array(found).reshape(-1, *(targets[name].shape))
+            for name, found in self.properties.items()
+        }
+        return Evaluation(
+            np.concatenate(self.energies) if self.energies else np.zeros(0),
+            self.forces,
+            np.concatenate(self.stresses) if self.stresses else np.zeros((0, 3, 3)),
+            self.atomic,
+            properties,
+        )

@@ -13,14 +13,15 @@ from torch import Tensor
 from camp import __version__
 from camp.errors import InputError, reason
 from camp.files import save_tensors
-from camp.potential.building import build, check_description
+from camp.potential.building import build
+from camp.potential.header import from_header, to_header
 from camp.potential.potential import Potential
-from camp.potential.published import import_published
-from camp.settings.schema import SAVED_MODEL
+from camp.settings.architectures import architectures
 
 FORMAT = "camp-potential"
-# Since 2 with a checksum, without which a damaged file cannot be told from a whole one.
-FORMAT_VERSION = 2
+# Since 2 with a checksum, without which a damaged file cannot be told from a whole one; since 3
+# with targets.
+FORMAT_VERSION = 3
 CHECKSUM = "sha256"
 SUFFIX = ".safetensors"
 
@@ -28,30 +29,22 @@ SUFFIX = ".safetensors"
 def save(potential: Potential, path: str | Path) -> None:
     """Write a potential: its tensors, and all else as JSON in the file's header.
 
+    An accelerated potential is written as the one it was made from.
+
     :raises InputError: the file cannot be written, or could not be loaded again.
     """
-    given = {
-        "architecture": potential.architecture,
-        "hyperparameters": potential.hyperparameters,
-        "species": potential.species,
-        "cutoff": potential.cutoff,
-        "energy_scale": float(potential.energy_scale),
-        "energy_shift": potential.energy_shift.tolist(),
-        "origin": potential.origin,
-    }
-    # As it will be read.
-    description = json.loads(json.dumps(given))
-    check_description(Path(path), description)
+    description = potential.description()
+    content = to_header(description)
+    from_header(Path(path), content, description.parameters)
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "code_version": __version__,
         "units": {"energy": "eV", "length": "Å"},
-        **description,
+        **content,
     }
     tensors = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in potential.model.state_dict().items()
+        name: tensor.detach().cpu().contiguous() for name, tensor in description.parameters.items()
     }
     save_tensors(path, tensors, FORMAT, json.dumps(with_checksum(header, tensors)))
 
@@ -79,17 +72,29 @@ def read_header(path: str | Path) -> dict[str, Any]:
     return _read(Path(path))[0]
 
 
-def load(path: str | Path) -> Potential:
-    """A saved model of ours, or a published checkpoint of the authors, as a potential.
+def load(path: str | Path, options: Mapping[str, str] | None = None) -> Potential:
+    """A saved model of ours, or a file with published weights of any architecture, as a potential.
 
+    :param options: what a foreign file does not say, for the readers of its architecture.
     :raises InputError: the file is neither, is damaged, or does not fit its own header.
     """
     path = Path(path)
-    if path.suffix != SUFFIX and path.is_file():
-        return import_published(path)
-    header, tensors = _read(path)
-    description = {key: header[key] for key in SAVED_MODEL["properties"] if key in header}
-    return build(path, description, tensors)
+    if path.suffix == SUFFIX or not path.is_file():
+        header, tensors = _read(path)
+        return build(path, from_header(path, header, tensors))
+    refusals = []
+    for record in architectures().values():
+        for reader in record.published:
+            try:
+                description = record.resolve(reader)(path, options or {})
+            except InputError as error:
+                # Another architecture may know the file; else the first complaint counts.
+                refusals.append(error)
+                continue
+            if description is not None:
+                return build(path, description)
+    unknown = InputError(f"{path}: neither a model saved by camp nor a published one")
+    raise next(iter(refusals), unknown)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

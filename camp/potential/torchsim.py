@@ -22,7 +22,7 @@ from camp.graph.neighbours import COINCIDENCE_DISTANCE, CoincidingAtomsError
 from camp.graph.skin import SKIN
 from camp.potential.accelerated import AcceleratedPotential, accelerated
 from camp.potential.calculator import DTYPES
-from camp.potential.derivatives import Derivatives
+from camp.potential.derivatives import Results
 from camp.potential.potential import Potential
 
 
@@ -123,7 +123,7 @@ class TorchSimModel(ModelInterface):
 
     def evaluate(
         self, positions: Tensor, numbers: Tensor, system: Tensor, cells: Tensor, pbc: np.ndarray
-    ) -> Derivatives:
+    ) -> Results:
         """Energies, forces and virials of n atoms in s systems, tensors on the model's device.
 
         :param positions: (n, 3) Å.

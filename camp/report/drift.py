@@ -29,10 +29,10 @@ class _Convention:
     line: str
 
 
-# By the model's setting envelope_on.
+# By whether the model is smooth at the cutoff.
 _CONVENTIONS = {
-    "radial": _Convention("nve-smooth", "smooth", COLOURS[0], "-"),
-    "basis": _Convention("nve-published", "published convention", COLOURS[3], "--"),
+    True: _Convention("nve-smooth", "smooth", COLOURS[0], "-"),
+    False: _Convention("nve-published", "published convention", COLOURS[3], "--"),
 }
 
 
@@ -41,7 +41,7 @@ class PairScan:
     """Energy (eV) of two atoms alone against their distance (Å), with one convention."""
 
     pair: str
-    convention: str
+    smooth_at_cutoff: bool
     cutoff: float
     distances: np.ndarray
     energies: np.ndarray
@@ -58,8 +58,8 @@ class PairScan:
 def read_pair_scan(path: str | Path, scale: str) -> PairScan:
     """One scan of a pair across the cutoff, at ascending distances.
 
-    :raises InputError: missing or foreign file, another scale, unknown convention, no points on
-        both sides of the cutoff.
+    :raises InputError: missing or foreign file, another scale, no points on both sides of the
+        cutoff.
     """
     path = Path(path)
     content = read_json(path)
@@ -67,7 +67,7 @@ def read_pair_scan(path: str | Path, scale: str) -> PairScan:
         found = content["scale"]
         scan = PairScan(
             pair=content["pair"],
-            convention=content["convention"],
+            smooth_at_cutoff={True: True, False: False}[content["smooth_at_cutoff"]],
             cutoff=float(content["cutoff_A"]),
             distances=np.array(content["r_A"], dtype=float),
             energies=np.array(content["energy_eV"], dtype=float),
@@ -78,9 +78,6 @@ def read_pair_scan(path: str | Path, scale: str) -> PairScan:
         raise InputError(f"{path}: not the scan of a pair ({error}); scan again") from None
     if found != scale:
         raise InputError(f"{path}: of scale {found}, not {scale}; give files of one scale")
-    if scan.convention not in _CONVENTIONS:
-        known = ", ".join(_CONVENTIONS)
-        raise InputError(f"{path}: convention {scan.convention!r}; it must be one of {known}")
     r = scan.distances
     if r.shape != scan.energies.shape or not r[0] < scan.cutoff < r[-1]:
         raise InputError(f"{path}: no energies on both sides of the cutoff; scan again")
@@ -93,11 +90,11 @@ def energy_drift(simulations: Simulations, scale: str, scans: Sequence[Path] = (
     :param scans: files of :class:`PairScan`.
     :raises InputError: see :func:`read_pair_scan`.
     """
-    found: dict[str, Analysis] = {}
+    found: dict[bool, Analysis] = {}
     absent = []
-    for key, convention in _CONVENTIONS.items():
+    for smooth, convention in _CONVENTIONS.items():
         if analysis := simulations.only(convention.simulation):
-            found[key] = analysis
+            found[smooth] = analysis
         else:
             absent.append(simulations.why_not(convention.simulation, scale))
     pairs = [read_pair_scan(path, scale) for path in scans]
@@ -121,9 +118,9 @@ def energy_drift(simulations: Simulations, scale: str, scans: Sequence[Path] = (
     return figure
 
 
-def _draw_energies(panel: Axes, found: Mapping[str, Analysis]) -> None:
-    for key, analysis in found.items():
-        look = _CONVENTIONS[key]
+def _draw_energies(panel: Axes, found: Mapping[bool, Analysis]) -> None:
+    for smooth, analysis in found.items():
+        look = _CONVENTIONS[smooth]
         label = f"{look.name}: drift {_drift_text(analysis)}"
         for run in analysis.energies or [np.array([])]:
             times = analysis.energy_times[: len(run)]
@@ -146,7 +143,7 @@ def _draw_pairs(panel: Axes, scans: Sequence[PairScan]) -> None:
     """Energies relative to those beyond the cutoff, in the last ångström before it."""
     pairs = list(dict.fromkeys(scan.pair for scan in scans))
     for scan in scans:
-        look = _CONVENTIONS[scan.convention]
+        look = _CONVENTIONS[scan.smooth_at_cutoff]
         beyond = scan.distances > scan.cutoff
         energies = 1e3 * (scan.energies - scan.energies[beyond][0])
         shown = scan.distances >= scan.cutoff - 1.0

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -93,7 +93,7 @@ def _too_large(content: dict[str, Any]) -> Iterator[tuple[tuple, Any]]:
 class ModelSettings(Settings):
     """Hyperparameters of a model; every architecture has its own, see its folder in camp/models."""
 
-    architecture: Literal[""] = Field(default="", description="name of the architecture")
+    architecture: str = Field(description="name of the architecture")
     cutoff: float = Field(default=5.0, gt=0, le=20, description="cutoff radius in Å")
 
     @property

@@ -11,8 +11,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from camp.errors import InputError
-from camp.files import atomic_path
-from camp.potential.published import read_checkpoint
+from camp.files import atomic_path, read_checkpoint
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 

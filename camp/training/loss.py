@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from camp.potential.derivatives import Derivatives
+from camp.potential.derivatives import Results
 
 
 def training_loss(
-    predicted: Derivatives,
+    predicted: Results,
     energies: Tensor,
     forces: Tensor,
     sizes: Tensor,

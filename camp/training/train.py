@@ -30,6 +30,7 @@ from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
 from camp.potential.potential import Potential
 from camp.potential.saving import save
+from camp.settings.architectures import find_architecture
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
 from camp.training.checkpoints import (
     LAST,
@@ -134,16 +135,12 @@ def fingerprint(settings: Mapping[str, Any], data: Sequence[GraphDataset], seed:
 def new_potential(settings: Mapping[str, Any], training: GraphDataset, seed: int) -> Potential:
     """A potential with fresh parameters, fitted in scale and shift to the training set."""
     statistics = training.statistics()
-    hyperparameters = dict(settings["model"])
-    architecture = hyperparameters.pop("architecture")
-    cutoff = hyperparameters.pop("cutoff")
+    chosen = find_architecture(settings["model"]["architecture"]).settings(**settings["model"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Potential(
-            architecture,
-            {**hyperparameters, "average_neighbours": statistics.average_neighbours},
+            chosen.fitted(average_neighbours=statistics.average_neighbours),
             species=statistics.species,
-            cutoff=cutoff,
             energy_scale=statistics.rms_force,
             energy_shift=statistics.mean_energy_per_atom,
             origin={

@@ -13,7 +13,7 @@ from ase.io import write
 
 from camp.cli import main
 from camp.potential.saving import save
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 from tests.training.small_training import clusters, settings
 
@@ -95,7 +95,7 @@ def test_other_failures(monkeypatch, tmp_path, capsys, error, last):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr("camp.potential.published.import_published", fail)
+    monkeypatch.setattr("camp.potential.saving.load", fail)
     assert main(["import", "in", str(tmp_path / "out")]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith("camp: error: ") and lines[-1].endswith(last)

@@ -8,7 +8,7 @@ from ase.io import write
 
 from camp.cli import main
 from camp.potential.saving import save
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 
@@ -42,7 +42,7 @@ def test_accelerated_evaluation_gives_the_same_errors(files, monkeypatch, capsys
     plain = errors(files)
     assert capsys.readouterr().err == ""
     fast = errors(files, "--accelerate")
-    monkeypatch.setattr("camp.potential.splines.MOST_BYTES", 1000)
+    monkeypatch.setattr("camp.runtime.splines.MOST_BYTES", 1000)
     fallback = errors(files, "--accelerate")
     message = capsys.readouterr().err
     assert "evaluation without acceleration" in message

@@ -25,7 +25,7 @@ from camp.potential.saving import FORMAT, checksum, save, with_checksum
 from camp.settings import load_analysis, load_scale, load_simulation, load_training
 from camp.training.checkpoints import LAST, newest_checkpoint
 from tests.md.test_simulate import CRYSTAL, SETTINGS, copper, engine_of
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 from tests.training.small_training import clusters
 
 TRAINING = """

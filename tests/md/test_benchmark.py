@@ -14,6 +14,7 @@ from camp.md.benchmark import benchmark
 from camp.md.simulate import model_hash
 from camp.md.states import Sample, State
 from camp.md.timing import FEWEST_ROUNDS, WARM_UP, measure
+from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 
@@ -22,8 +23,8 @@ SHORT = 0.02  # s
 
 @pytest.fixture
 def potential():
-    model = {"channels": 3, "max_rank": 2, "layers": 2, "average_neighbours": 10.0}
-    return Potential("camp", model, species=(1, 8), cutoff=4.0, energy_scale=0.1).eval()
+    settings = CampSettings(cutoff=4, channels=3, max_rank=2, layers=2, average_neighbours=10)
+    return Potential(settings, species=(1, 8), energy_scale=0.1).eval()
 
 
 @pytest.fixture

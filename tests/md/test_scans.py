@@ -15,7 +15,7 @@ from camp.data.bilayers import STACKINGS, RigidBilayer, describe_bilayer, find_b
 from camp.data.readers import read_structures
 from camp.errors import InputError
 from camp.md.scans import dimer_scan, interlayer_scan
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 
 A = 2.46
 CUTOFF = 5.0
@@ -242,7 +242,8 @@ def test_a_pair_at_the_cutoff(convention):
             torch.nn.init.normal_(bias)
     scan = dimer_scan(potential, "O", "H", points=60, scale="quick")
     assert json.loads(json.dumps(scan, allow_nan=False)) == scan
-    assert (scan["pair"], scan["cutoff_A"], scan["convention"]) == ("O-H", 4.0, convention)
+    smooth = convention == "radial"
+    assert (scan["pair"], scan["cutoff_A"], scan["smooth_at_cutoff"]) == ("O-H", 4.0, smooth)
     distances, energies = np.array(scan["r_A"]), np.array(scan["energy_eV"])
     assert (np.diff(distances) > 0).all()
     assert distances[[0, -1]] == pytest.approx([3.2, 4.2])

@@ -20,6 +20,7 @@ from camp.md.ase_engine import AseEngine
 from camp.md.simulate import check_structure, initial_state, simulate
 from camp.md.states import State
 from camp.md.trajectory import number_of_frames, read_trajectory
+from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 
@@ -42,15 +43,11 @@ CRYSTAL = bulk("Cu", cubic=True).repeat((2, 2, 1))
 
 def copper(cutoff: float = 3.5) -> Potential:
     torch.manual_seed(0)
-    hyperparameters = {
-        "channels": 2,
-        "max_rank": 1,
-        "layers": 1,
-        "radial_hidden": [2],
-        "readout_hidden": [2],
-    }
+    settings = CampSettings(
+        cutoff=cutoff, channels=2, max_rank=1, layers=1, radial_hidden=[2], readout_hidden=[2]
+    )
     # Random weights on so small a scale are a stable potential.
-    return Potential("camp", hyperparameters, species=[29], cutoff=cutoff, energy_scale=0.01)
+    return Potential(settings, species=[29], energy_scale=0.01)
 
 
 def engine_of(settings, calculator=EMT):

@@ -14,7 +14,7 @@ from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
 from camp.md.states import State, temperature_of
 from camp.potential.graphed import FusedFunction
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 pytest.importorskip("torch_sim")

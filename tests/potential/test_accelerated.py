@@ -12,9 +12,9 @@ from ase.md.verlet import VelocityVerlet
 import camp
 from camp.errors import InputError
 from camp.potential.accelerated import AcceleratedPotential
-from camp.potential.native import library, team
-from camp.potential.splines import SplineTables
-from tests.models.test_camp import make_potential
+from camp.runtime import library, team
+from camp.runtime.splines import SplineTables
+from tests.models.camp.test_network import make_potential
 from tests.physics import PotentialPhysics, random_structure
 
 needs_compiler = pytest.mark.skipif(library.compiler() is None, reason="needs a C++ compiler")
@@ -204,7 +204,7 @@ def test_without_a_compiler_torch_does_it(monkeypatch, capsys):
 
 
 def test_what_cannot_be_tabulated_is_evaluated_plainly(monkeypatch, capsys):
-    monkeypatch.setattr("camp.potential.splines.MOST_BYTES", 1000)
+    monkeypatch.setattr("camp.runtime.splines.MOST_BYTES", 1000)
     plain = make_potential()
     atoms = random_structure(plain)
     atoms.calc = camp.Calculator(plain, dtype="float64")
@@ -262,6 +262,6 @@ def test_splines_are_exact_for_what_they_contain():
 
 
 def test_functions_too_steep_for_splines_are_refused(monkeypatch):
-    monkeypatch.setattr("camp.potential.splines.MOST_INTERVALS", 1024)
+    monkeypatch.setattr("camp.runtime.splines.MOST_INTERVALS", 1024)
     with pytest.raises(InputError, match="vary too fast"):
         SplineTables(lambda r: [torch.sin(3000.0 * r)[None, :, None]], 3.0)

@@ -12,8 +12,8 @@ from camp.graph import batch_graphs, build_graph
 from camp.graph.neighbours import CoincidingAtomsError
 from camp.graph.skin import SkinList
 from camp.potential.accelerated import AcceleratedPotential
-from camp.potential.native import geometry, library, team
-from tests.models.test_camp import make_potential
+from camp.runtime import geometry, library, team
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="needs a C++ compiler")

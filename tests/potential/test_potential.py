@@ -9,7 +9,7 @@ from ase.md.verlet import VelocityVerlet
 
 import camp
 from camp.errors import InputError
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 

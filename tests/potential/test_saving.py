@@ -1,16 +1,18 @@
 """Saved models come back as they were; files that are not models are refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import camp
 from camp.errors import InputError
 from camp.potential.saving import CHECKSUM, FORMAT, read_header, save, with_checksum
-from tests.models.test_camp import make_potential
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 
@@ -83,8 +85,8 @@ def test_headers_of_impossible_models_are_refused(saved, change, message):
 
 
 def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path):
-    with pytest.raises(InputError, match="cutoff is 30"):
-        save(make_potential(cutoff=30.0), tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="species is not ascending"):
+        save(make_potential(species=(8, 6, 1)), tmp_path / "model.safetensors")
 
 
 def test_changed_weights_are_noticed(saved):
@@ -99,7 +101,7 @@ def test_files_from_before_checksums_are_read(potential, saved):
     header, tensors = read_header(saved) | {"format_version": 1}, load_file(saved)
     del header[CHECKSUM]
     save_file(tensors, saved, metadata={FORMAT: json.dumps(header)})
-    assert camp.load(saved).hyperparameters == potential.hyperparameters
+    assert camp.load(saved).settings == potential.settings
 
 
 def test_foreign_files_are_refused(saved, tmp_path):
@@ -120,3 +122,17 @@ def test_a_failed_save_leaves_the_old_file(potential, saved, monkeypatch):
         save(potential, saved)
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_models_saved_by_earlier_versions_give_their_energies_and_forces(version):
+    """The stored files, and their results, are from the code that wrote these formats."""
+    model = camp.load(Path(__file__).parent / "stored" / f"format-{version}.safetensors")
+    first = [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]
+    second = [[2.8, 0.3, 0.2], [3.1, 1.2, 0.4], [3.3, -0.5, 0.1]]
+    dimer = Atoms("OHHOHH", [*first, *second])
+    result = model.double().evaluate(dimer)
+    assert result.energies[0] == pytest.approx(-9.903145592745329, abs=1e-12)
+    assert result.forces[0][0] == pytest.approx(
+        [0.03747614158602733, 0.0038881478085436537, -0.0020898040349323363], abs=1e-13
+    )

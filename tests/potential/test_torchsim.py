@@ -13,8 +13,8 @@ from camp.errors import InputError
 from camp.graph import build_graph
 from camp.graph.from_pairs import graph_from_pairs
 from camp.potential import graphed
-from camp.potential.native import library
-from tests.models.test_camp import make_potential
+from camp.runtime import library
+from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 torch_sim = pytest.importorskip("torch_sim")
@@ -153,7 +153,7 @@ def test_atoms_that_meet_are_found_with_a_kept_list(potential):
 
 
 def test_what_cannot_be_accelerated_is_evaluated_plainly(potential, monkeypatch, capsys):
-    monkeypatch.setattr("camp.potential.splines.MOST_BYTES", 1000)
+    monkeypatch.setattr("camp.runtime.splines.MOST_BYTES", 1000)
     model = torchsim.TorchSimModel(potential, dtype="float64")
     assert "not fit into memory: evaluation without acceleration\n" in capsys.readouterr().err
     assert_same(model, potential, periodic_structures(potential))

@@ -225,21 +225,21 @@ def write_speeds(
     return path
 
 
-def write_pair_scan(folder: Path, convention: str, step: float, pair: str = "Li-S") -> Path:
+def write_pair_scan(folder: Path, smooth: bool, step: float, pair: str = "Li-S") -> Path:
     """A pair whose energy (eV) rises at the cutoff of 5 Å by ``step``."""
     distances = np.linspace(4.0, 5.5, 151)
     inside = distances <= 5.0
     content = {
         "pair": pair,
         "cutoff_A": 5.0,
-        "convention": convention,
+        "smooth_at_cutoff": smooth,
         "r_A": distances.tolist(),
         "energy_eV": (inside * (-step - 0.05 * (5 - distances) ** 3)).tolist(),
         "scale": "quick",
         "weights": "published",
         "data": "real (subset)",
     }
-    path = folder / f"{pair}-{convention}.json"
+    path = folder / f"{pair}-{smooth}.json"
     path.write_text(json.dumps(content))
     return path
 

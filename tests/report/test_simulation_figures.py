@@ -207,7 +207,7 @@ def test_figure_5_without_simulations(tmp_path, tasks_file, simulations_file):
 def test_figure_drift(tmp_path):
     for name, drift in (("nve-smooth", 1e-7), ("nve-published", -4e-5)):
         write_analysis(tmp_path / "md", name, drift=drift, length=10.0, stable=(10.0, 10.0))
-    scans = [write_pair_scan(tmp_path, "radial", 0.0), write_pair_scan(tmp_path, "basis", 0.004)]
+    scans = [write_pair_scan(tmp_path, True, 0.0), write_pair_scan(tmp_path, False, 0.004)]
     figure = draw_figure("figure-drift", scale="quick", analyses=[tmp_path / "md"], scans=scans)
     a, b = figure.axes
     assert labels(a) == [
@@ -229,10 +229,10 @@ def test_figure_drift_with_one_of_two(tmp_path):
     said = texts(figure)
     assert "Missing: simulation nve-published is not run at scale quick" in said
     assert "missing: no scan of a pair across the cutoff was given" in said
-    scan = write_pair_scan(tmp_path, "radial", 0.0)
+    scan = write_pair_scan(tmp_path, True, 0.0)
     content = json.loads(scan.read_text())
     for change, message in (
-        ({"convention": "other"}, "convention 'other'; it must be one of radial, basis"),
+        ({"smooth_at_cutoff": "other"}, "not the scan of a pair"),
         ({"cutoff_A": 9.0}, "no energies on both sides of the cutoff"),
         ({"scale": "paper"}, "of scale paper, not quick"),
         ({"r_A": "no"}, "not the scan of a pair"),

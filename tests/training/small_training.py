@@ -10,10 +10,14 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from camp.models.camp.settings import CampSettings
 from camp.settings import DEFAULT_MODEL, DEFAULT_TRAINING
 from camp.training.module import TrainingModule
 from camp.training.train import METRICS_FILE
 
+SMALL = CampSettings(
+    cutoff=4, channels=3, max_rank=1, layers=2, radial_hidden=[3], readout_hidden=[3]
+)
 SETTINGS = {
     "model": {
         **DEFAULT_MODEL,

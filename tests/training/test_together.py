@@ -14,6 +14,7 @@ from camp.training.module import TrainingModule
 from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
 from tests.training.small_training import (
     SETTINGS,
+    SMALL,
     clusters,
     interrupted_in,
     kinds_of_checkpoints,
@@ -24,14 +25,7 @@ from tests.training.small_training import (
 
 def potential(seed):
     torch.manual_seed(seed)
-    hyperparameters = {
-        "channels": 3,
-        "max_rank": 1,
-        "layers": 2,
-        "radial_hidden": [3],
-        "readout_hidden": [3],
-    }
-    return camp.Potential("camp", hyperparameters, species=[18], cutoff=4.0).double()
+    return camp.Potential(SMALL, species=[18]).double()
 
 
 def losses_and_gradients(traced, batches):
@@ -68,12 +62,12 @@ def test_each_model_as_if_it_were_alone():
 
 
 # Ends after another number of epochs for each seed, when validation gets worse once.
-SMALL = settings(max_epochs=8, patience=1, learning_rate=0.05)
-SMALL["model"] = {**SMALL["model"], "max_rank": 1, "layers": 1}
+SHORT = settings(max_epochs=8, patience=1, learning_rate=0.05)
+SHORT["model"] = {**SHORT["model"], "max_rank": 1, "layers": 1}
 
 
 def together(out, seeds, **options):
-    return train(SMALL, clusters(6), clusters(3, seed=9), seeds=seeds, out=out, **options)
+    return train(SHORT, clusters(6), clusters(3, seed=9), seeds=seeds, out=out, **options)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +82,7 @@ def test_each_seed_has_its_folder_as_if_it_were_alone(pair, tmp_path):
     data = clusters(6), clusters(3, seed=9)
     for seed in (1, 2):
         alone, folder = tmp_path / str(seed), pair / f"seed-{seed}"
-        train(SMALL, *data, seeds=[seed], out=alone)
+        train(SHORT, *data, seeds=[seed], out=alone)
         summary, expected = (json.loads((f / SUMMARY_FILE).read_text()) for f in (folder, alone))
         for key in ("seed", "steps", "epochs", "stop_reason", "parameters", "fingerprint"):
             assert summary[key] == expected[key], key

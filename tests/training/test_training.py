@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import camp
 from camp.data.graphs import GraphDataset, collate
 from camp.errors import InputError
-from camp.potential.derivatives import Derivatives
+from camp.potential.derivatives import Results
 from camp.training import checkpoints
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
@@ -22,6 +22,7 @@ from camp.training.module import TrainingModule
 from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE, locked, train
 from tests.training.small_training import (
     SETTINGS,
+    SMALL,
     clusters,
     interrupted_in,
     kinds_of_checkpoints,
@@ -32,7 +33,7 @@ from tests.training.small_training import (
 
 def test_loss_of_two_structures_by_hand():
     """Eqs. 13–14 with w_E = 2 and w_F = 3."""
-    predicted = Derivatives(
+    predicted = Results(
         energies=torch.tensor([1.0, -2.0], dtype=torch.float64),
         atomic_energies=torch.zeros(3),
         forces=torch.tensor([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]]),
@@ -76,12 +77,7 @@ def test_traced_step_equals_the_plain_one():
     """
     structures = clusters(4)
     dataset = GraphDataset(structures, 4.0)
-    potential = camp.Potential(
-        "camp",
-        {"channels": 3, "max_rank": 1, "layers": 2, "radial_hidden": [3], "readout_hidden": [3]},
-        species=[18],
-        cutoff=4.0,
-    ).double()
+    potential = camp.Potential(SMALL, species=[18]).double()
     module = TrainingModule([potential], SETTINGS["training"])
     traced = TracedLoss(module.loss, [potential], backend="eager")
     trained = [p for p in potential.parameters() if p.requires_grad]

@@ -20,6 +20,7 @@ from camp.files import read_json, write_json
 from camp.md.analysis import analyse
 from camp.md.ase_engine import AseEngine
 from camp.md.simulate import simulate
+from camp.models.camp.settings import CampSettings
 from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 from camp.potential.saving import save
@@ -38,10 +39,10 @@ def tiny_potential(*, biases: bool = False, energy_scale: float = 1.0, **changes
     torch.manual_seed(3)
     settings = {"channels": 3, "max_rank": 2, "layers": 2, "average_neighbours": 4.0}
     potential = Potential(
-        "camp",
-        {**settings, "radial_hidden": [4], "readout_hidden": [4], **changes},
+        CampSettings(
+            cutoff=3.0, **{**settings, "radial_hidden": [4], "readout_hidden": [4], **changes}
+        ),
         species=(1, 8),
-        cutoff=3.0,
         energy_scale=energy_scale,
         energy_shift=[-13.6, -430.0],
         origin={"weights": "own"},

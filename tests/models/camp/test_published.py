@@ -8,7 +8,6 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 import camp
 from camp.errors import InputError
-from camp.potential.published import import_published
 from camp.potential.saving import save
 
 ORACLES = {
@@ -53,7 +52,7 @@ def test_agrees_with_the_independent_implementation(shared_data, shared_oracle, 
 
 def test_import_keeps_every_bit(shared_data, tmp_path):
     """Saved in our format and loaded again, a model computes the same numbers."""
-    potential = import_published(checkpoint(shared_data, "md17-ethanol"))
+    potential = camp.load(checkpoint(shared_data, "md17-ethanol"))
     save(potential, tmp_path / "ethanol.safetensors")
     atoms = Atoms("CCOH", [[0, 0, 0], [1.5, 0, 0], [2.0, 1.3, 0], [2.9, 1.2, 0.2]])
     again = camp.load(tmp_path / "ethanol.safetensors").evaluate(atoms)
@@ -66,7 +65,7 @@ def test_all_published_files_load(shared_data):
     files = sorted((shared_data / "mirror" / "camp_run" / "models").rglob("*.ckpt"))
     assert len(files) >= 11
     for file in files:
-        assert camp.load(file).hyperparameters["envelope_on"] == "basis"
+        assert camp.load(file).settings.envelope_on == "basis"
 
 
 @pytest.fixture

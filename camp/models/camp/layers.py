@@ -1,4 +1,4 @@
-"""Building blocks that the models share: edge reversal, radial functions, readout."""
+"""Building blocks of CAMP: mixing of channels, radial functions, readout."""
 
 import math
 from collections.abc import Sequence
@@ -6,28 +6,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-
-
-class _ReverseEdges(torch.autograd.Function):
-    """Reversal of edges permutes the slots and undoes itself, so it is its own derivative."""
-
-    @staticmethod
-    def forward(ctx, values: Tensor, slots: Tensor) -> Tensor:
-        ctx.save_for_backward(slots)
-        return values.flatten(-3, -2).index_select(-2, slots.flatten()).view_as(values)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        (slots,) = ctx.saved_tensors
-        return _ReverseEdges.apply(gradient, slots), None
-
-
-def reverse_edges(values: Tensor, neighbours: Tensor, reverse: Tensor) -> Tensor:
-    """The values of the reversed edges: out[i, k] = values[j, slot of i in the row of j].
-
-    Shapes: values (…, n, K, u), neighbours (n, K), reverse (n, K); returns (…, n, K, u).
-    """
-    return _ReverseEdges.apply(values, neighbours * values.shape[-2] + reverse)
 
 
 def normal(*shape: int, fan_in: int, gain: float = 1.0) -> nn.Parameter:

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from camp.cartesian.symmetric import number_of_components
-from camp.models.camp import Camp, CampLayer
-from camp.models.layers import mix
-from camp.potential.native.atoms import CompiledAtoms
-from camp.potential.native.library import Blocks
-from camp.potential.native.readout import CompiledReadout
-from camp.potential.native.sums import CompiledSums, Edges
-from camp.potential.native.team import Copies, Steps
-from camp.potential.splines import SplineTables
+from camp.graph.edges import Edges
+from camp.models.camp.layers import mix
+from camp.models.camp.network import Camp, CampLayer
+from camp.models.camp.runtime.atoms import CompiledAtoms
+from camp.models.camp.runtime.readout import CompiledReadout
+from camp.models.camp.runtime.sums import CompiledEdges, CompiledSums
+from camp.runtime.library import Blocks
+from camp.runtime.splines import SplineTables
+from camp.runtime.team import Copies, Steps
 
 
 class _Kept(NamedTuple):
@@ -36,7 +37,7 @@ class CompiledLayer:
     :param table: its radial functions, as from :meth:`SplineTables.table`.
     :param following: the next layer, if there is one.
     :param readout: see :class:`CompiledReadout`.
-    :raises InputError: see :func:`camp.potential.native.library.load`.
+    :raises InputError: see :func:`camp.runtime.library.load`.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class CompiledLayer:
         self.table = self.sums.pack_table(table)
 
     def forward(
-        self, steps: Steps, edges: Edges, features: Tensor, energies: Tensor
+        self, steps: Steps, edges: CompiledEdges, features: Tensor, energies: Tensor
     ) -> tuple[_Kept, Tensor | None]:
         """From features to the features of the next layer, if there is one, both with channels in
         blocks: (n, blocks, components, lanes). Adds to energies (n,).
@@ -87,7 +88,7 @@ class CompiledLayer:
     def backward(
         self,
         steps: Steps,
-        edges: Edges,
+        edges: CompiledEdges,
         kept: _Kept,
         of_following: Copies | None,
         of_energies: Tensor,
@@ -124,7 +125,7 @@ class CompiledCamp:
     :param model: trained; its weights are copied on first use and after :meth:`forget`.
     :param splines: its radial functions, one table for each layer.
     :param dtype: a precision to compile for now; others follow when they are used.
-    :raises InputError: see :func:`camp.potential.native.library.load`.
+    :raises InputError: see :func:`camp.runtime.library.load`.
     """
 
     def __init__(self, model: Camp, splines: SplineTables, dtype: torch.dtype):
@@ -141,21 +142,16 @@ class CompiledCamp:
         """The weights have changed."""
         self._packed.clear()
 
-    def __call__(
-        self, species: Tensor, vectors: Tensor, neighbours: Tensor, mask: Tensor
-    ) -> Tensor:
-        """Arguments and result as for :class:`camp.models.Camp`."""
-        edges = Edges(
+    def __call__(self, edges: Edges) -> Tensor:
+        """Energies of atoms (n,), as :class:`Camp` gives them."""
+        listed = CompiledEdges(
             species_count=self.model.species,
             intervals=self.splines.intervals,
             cutoff=self.splines.cutoff,
-            species=species,
-            vectors=vectors,
-            neighbours=neighbours,
-            mask=mask,
+            edges=edges,
         )
-        packed = self._in_precision(vectors.dtype)
-        return _Energies.apply(vectors, packed, edges, species)
+        packed = self._in_precision(edges.vectors.dtype)
+        return _Energies.apply(edges.vectors, packed, listed, edges.species)
 
     def _in_precision(self, dtype: torch.dtype) -> _Packed:
         if dtype not in self._packed:
@@ -189,7 +185,7 @@ class _Energies(torch.autograd.Function):
     """Edge vectors → energies of atoms."""
 
     @staticmethod
-    def forward(ctx, vectors: Tensor, packed: _Packed, edges: Edges, species: Tensor):
+    def forward(ctx, vectors: Tensor, packed: _Packed, edges: CompiledEdges, species: Tensor):
         first = vectors.new_empty(edges.atoms, *packed.features.shape[1:])
         # By NumPy, because torch would use its threads; into a tensor, which is aligned.
         np.take(packed.features.numpy(), species.numpy(), 0, out=first.numpy(), mode="clip")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camp.potential.native.library import load
+from camp.runtime.library import HEADERS, load
 
 # Fewer neighbour slots than this are done before another thread has woken up.
 SLOTS_PER_THREAD = 2_000
@@ -46,7 +46,7 @@ class Steps:
     def add(
         self, function: int, *arguments: Tensor | ctypes.Structure | None, together: bool = False
     ) -> None:
-        """One more function, from :func:`camp.potential.native.library.addresses`.
+        """One more function, from :func:`camp.runtime.library.addresses`.
 
         :param together: no thread begins it before all have done what comes before.
         """
@@ -76,7 +76,7 @@ def _address(argument: Tensor | ctypes.Structure | None) -> int | None:
 
 @cache
 def _team(threads: int) -> tuple[int, ctypes.CDLL]:
-    library = load("team.cpp", torch.float64)
+    library = load(HEADERS / "team.cpp", torch.float64)
     library.camp_team.argtypes = (ctypes.c_int64,)
     library.camp_team.restype = ctypes.c_void_p
     library.camp_run.argtypes = (*2 * (ctypes.c_void_p,), *2 * (ctypes.c_int64,))

@@ -1,15 +1,16 @@
 """Edges and forces for a graph on the CPU, from geometry.cpp."""
 
 import ctypes
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from camp.graph import AtomicGraph
+from camp.graph.edges import AtomicValues, Edges
 from camp.graph.skin import refuse_coincidence
-from camp.potential.derivatives import AtomicEnergies, Derivatives
-from camp.potential.native.library import addresses
-from camp.potential.native.team import Copies, Steps, threads_for
+from camp.runtime.library import HEADERS, addresses
+from camp.runtime.team import Copies, Steps, threads_for
 
 # Of more atoms than these, not everything fits into the cache, and neighbours should be near.
 MOST_UNSORTED_ATOMS = 4_000
@@ -17,19 +18,19 @@ BOX = 4.0  # Å
 
 
 def evaluate_compiled(
-    atomic_energies: AtomicEnergies,
+    atomic_values: AtomicValues,
     species: Tensor,
     graph: AtomicGraph,
     dtype: torch.dtype,
     cutoff: float,
-) -> Derivatives:
-    """The same as :func:`camp.potential.derivatives.evaluate_graph`, for results only, and for a
-    model that needs no reverse edges. The graph may have pairs beyond the cutoff (Å), as from
-    :meth:`camp.graph.skin.SkinList.candidates`.
+) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Mapping[str, Tensor]]:
+    """Energies (s,) and those of atoms (n,), forces (n, 3) and virials (s, 3, 3), and all that the
+    model says of atoms: for results only, and for a model that needs no reverse edges. The graph
+    may have pairs beyond the cutoff (Å), as from :meth:`camp.graph.skin.SkinList.candidates`.
 
     :raises camp.graph.neighbours.CoincidingAtomsError: with the indices in the batch.
     """
-    edges, add_forces = addresses(("camp_edges", "camp_forces"), "geometry.cpp", dtype)
+    edges, add_forces = addresses(("camp_edges", "camp_forces"), HEADERS / "geometry.cpp", dtype)
     n, width = graph.mask.shape
     given = (graph.positions, graph.neighbours, graph.shifts, graph.mask, graph.system)
     listed = [tensor.contiguous() for tensor in given]
@@ -48,8 +49,8 @@ def evaluate_compiled(
     refuse_coincidence(graph, square**0.5, place)
     with torch.enable_grad():
         leaf = vectors.requires_grad_(True)
-        energies = atomic_energies(species[atom], leaf, neighbours, graph.reverse, mask)
-        (gradient,) = torch.autograd.grad(energies.sum(), leaf)
+        values = atomic_values(Edges(species[atom], leaf, neighbours, mask))
+        (gradient,) = torch.autograd.grad(values["energy"].sum(), leaf)
     gradient = gradient.contiguous()
     # For each thread, because atoms of several threads have neighbours in common.
     forces = torch.empty(threads, n, 3, dtype=torch.float64)
@@ -57,10 +58,12 @@ def evaluate_compiled(
     steps = Steps()
     steps.add(add_forces, slots, gradient, Copies(forces), Copies(virials))
     steps.run(n, threads)
-    energies = energies.detach()[row]
+    values = {name: value.detach()[row] for name, value in values.items()}
+    energies = values["energy"]
     totals = energies.new_zeros(graph.number_of_systems).index_add(0, graph.system, energies)
     virial = virials.sum(0)
-    return Derivatives(totals, energies, forces.sum(0), 0.5 * (virial + virial.transpose(1, 2)))
+    symmetric = 0.5 * (virial + virial.transpose(1, 2))
+    return (totals, energies, forces.sum(0), symmetric), values
 
 
 def _along_a_curve(graph: AtomicGraph) -> Tensor:

@@ -1,4 +1,4 @@
-"""Compiling the C++ code of this folder for the machine at hand, on first use.
+"""Compiling C++ code for the machine at hand, on first use.
 
 It takes a second or two for each kind of model; the result stays in the user's cache folder.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from camp.errors import InputError
 from camp.files import atomic_path
 
-SOURCES = Path(__file__).parent
+HEADERS = Path(__file__).parent
 FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"),
     *("-fPIC", "-shared", "-pthread"),
@@ -35,8 +35,9 @@ def compiler() -> str | None:
 
 
 @cache
-def load(source: str, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
-    """The library made from one source file for one precision.
+def load(source: Path, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
+    """The library made from one source file, which may include the headers beside it and those of
+    this folder, for one precision.
 
     :param definitions: what the preprocessor needs.
     :raises InputError: no compiler, or compilation fails.
@@ -48,17 +49,18 @@ def load(source: str, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
     options += [f"-D{key.upper()}={value}" for key, value in sorted(definitions.items())]
     # The compiler's own definitions tell its version and the processor it compiles for.
     target = _run(name, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull)
-    texts = [file.read_text() for file in (SOURCES / source, *sorted(SOURCES.glob("*.hpp")))]
+    headers = sorted({*HEADERS.glob("*.hpp"), *source.parent.glob("*.hpp")})
+    texts = [file.read_text() for file in (source, *headers)]
     key = hashlib.sha256("\n".join([*texts, *options, target]).encode()).hexdigest()
-    path = _cache_folder() / f"{Path(source).stem}-{key[:24]}.so"
+    path = _cache_folder() / f"{source.stem}-{key[:24]}.so"
     if not path.is_file():
         with atomic_path(path) as temporary:
-            _run(name, *options, str(SOURCES / source), "-o", str(temporary))
+            _run(name, *options, f"-I{HEADERS}", str(source), "-o", str(temporary))
     return ctypes.CDLL(str(path))
 
 
 def addresses(names: Sequence[str], *source: Any, **definitions: int) -> list[int]:
-    """Where the functions of a library begin, for :meth:`camp.potential.native.team.Steps.add`.
+    """Where the functions of a library begin, for :meth:`camp.runtime.team.Steps.add`.
 
     :param source: and the definitions, as for :func:`load`.
     :raises InputError: see :func:`load`.

@@ -4,7 +4,6 @@ The conventions of these files are those of the published weights; the parameter
 over into the packed, factorised model without loss.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,57 +13,31 @@ from torch import Tensor
 
 from camp.cartesian.paths import atomic_moment_paths
 from camp.errors import InputError, reason
-from camp.potential.building import build, check_description
-from camp.potential.potential import Potential
+from camp.files import read_checkpoint
+from camp.models.camp.settings import CampSettings
+from camp.models.description import Description
 
 # The exponential moving average of the weights is the model the authors evaluated.
 _PREFIX = "ema.ema_model."
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The dictionary of a checkpoint, read without executing anything from the file.
+def read(path: Path, options: Mapping[str, str]) -> Description | None:
+    """A published checkpoint, in float32; None if it is another file.
 
-    :raises InputError: the file is damaged, or cannot be read safely as a checkpoint.
+    :raises InputError: damaged, a key is missing, or a shape is wrong.
     """
-    path = Path(path)
-    try:
-        # torch does not look at the checksums in the file.
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                # torch never packs; what unpacks to more was made to fill the memory.
-                if sum(item.file_size for item in archive.infolist()) > path.stat().st_size:
-                    raise InputError(f"{path}: not a checkpoint (packed)")
-                if damaged := archive.testzip():
-                    raise InputError(f"{path}: damaged ({damaged}); get or make it anew")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    # A damaged file makes the libraries fail in any way.
-    except Exception as error:
-        raise InputError(
-            f"{path}: not a checkpoint that can be read safely ({reason(error)})"
-        ) from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a checkpoint (holds a {type(content).__name__})")
-    return content
-
-
-def import_published(path: str | Path) -> Potential:
-    """A published checkpoint as a potential of ours, in float32.
-
-    :raises InputError: not such a checkpoint, a key is missing, or a shape is wrong.
-    """
-    path = Path(path)
     content = read_checkpoint(path)
+    if not _is_ours(content):
+        return None
     try:
         settings = content["hyper_parameters"]["other_hparams"]
-        published, species = settings["model"], settings["data"]["atomic_number"]
-        hyperparameters: dict[str, Any] = dict(
+        published = settings["model"]
+        species = settings["data"]["atomic_number"]
+        ours = CampSettings(
             channels=published["max_u"] + 1,
             max_rank=published["max_v"],
             layers=published["num_layers"],
+            cutoff=float(published["r_cut"]),
             chebyshev_degree=published["max_chebyshev_degree"],
             radial_hidden=list(published["radial_mlp_hidden_layers"]),
             readout_hidden=list(published["output_mlp_hidden_layers"]),
@@ -73,25 +46,29 @@ def import_published(path: str | Path) -> Potential:
             ** 2,
             envelope_on="basis",
         )
-        description: dict[str, Any] = dict(
-            architecture="camp",
-            hyperparameters=hyperparameters,
-            species=sorted(species),
-            cutoff=float(published["r_cut"]),
-            energy_scale=float(published["atomic_energy_scale"]),
-            energy_shift=[float(published["atomic_energy_shift"])],
+        parameters = _parameters(content["state_dict"], path.stat().st_size)
+        return Description(
+            settings=ours,
+            species=tuple(sorted(species)),
+            parameters=_translate(parameters, ours),
+            energy_scale=(float(published["atomic_energy_scale"]),),
+            energy_shift=(float(published["atomic_energy_shift"]),),
             origin={"weights": "published", "file": path.name},
         )
-        check_description(path, description)
-        parameters = _parameters(content["state_dict"], path.stat().st_size)
-        ours = _translate(parameters, hyperparameters)
-    except InputError:
-        raise
     # Other content than expected makes the calls above fail in any way.
     except Exception as error:
         what = f"the key {error} is missing" if isinstance(error, KeyError) else reason(error)
         raise InputError(f"{path}: not a published CAMP checkpoint: {what}") from None
-    return build(path, description, ours)
+
+
+def _is_ours(content: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint has a parameter that only this model has, or the name of one."""
+    state, hyperparameters = content.get("state_dict", {}), content.get("hyper_parameters", {})
+    has_parameter = isinstance(state, dict) and f"{_PREFIX}atom_embedding.linear.weight" in state
+    try:
+        return has_parameter or "max_u" in hyperparameters["other_hparams"]["model"]
+    except (KeyError, TypeError):
+        return False
 
 
 def _parameters(state: Mapping[str, Any], size: int) -> dict[str, Tensor]:
@@ -112,13 +89,11 @@ def _parameters(state: Mapping[str, Any], size: int) -> dict[str, Tensor]:
     return parameters
 
 
-def _translate(
-    published: Mapping[str, Tensor], hyperparameters: Mapping[str, Any]
-) -> dict[str, Tensor]:
+def _translate(published: Mapping[str, Tensor], settings: CampSettings) -> dict[str, Tensor]:
     """Parameters of the published file under the names and in the layout of our model."""
-    max_rank, layers = hyperparameters["max_rank"], hyperparameters["layers"]
+    max_rank, layers = settings.max_rank, settings.layers
     # A single path needs no weight, and the file has none.
-    one = torch.ones(1, hyperparameters["channels"])
+    one = torch.ones(1, settings.channels)
 
     def take(name: str) -> Tensor:
         return published[name].float()
@@ -137,7 +112,7 @@ def _translate(
             2, 3
         )
         paths = atomic_moment_paths(max_rank, max(in_ranks))
-        for k in range(len(hyperparameters["radial_hidden"]) + 1):
+        for k in range(len(settings.radial_hidden or ()) + 1):
             mlps = [f"{theirs}atom_moment.radial_mlp.{v}_{v1}_{v + v1}." for v, v1 in paths]
             names = [f"{mlp}layers.{2 * k}" for mlp in mlps]
             ours[f"{own}atomic.radial.mlp.weights.{k}"] = torch.stack(

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from camp.cartesian.symmetric import number_of_components
-from camp.models.camp import CampLayer, HyperMoments
-from camp.potential.native.library import Blocks, addresses
-from camp.potential.native.team import Copies, Steps
+from camp.models.camp.network import CampLayer, HyperMoments
+from camp.models.camp.runtime import SOURCES
+from camp.runtime.library import Blocks, addresses
+from camp.runtime.team import Copies, Steps
 
 
 class CompiledAtoms:
@@ -17,7 +18,7 @@ class CompiledAtoms:
 
     :param layer: a trained layer; its weights are copied.
     :param following: the next layer, if there is one.
-    :raises InputError: see :func:`camp.potential.native.library.load`.
+    :raises InputError: see :func:`camp.runtime.library.load`.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class CompiledAtoms:
     ):
         names = ("camp_atoms", "camp_atoms_backward")
         self._forward, self._backward = addresses(
-            names, "atoms.cpp", dtype, channels=channels, max_rank=max_rank
+            names, SOURCES / "atoms.cpp", dtype, channels=channels, max_rank=max_rank
         )
         self.layout = Blocks(channels, dtype)
         hyper = layer.hyper

@@ -5,12 +5,14 @@ import ctypes
 import torch
 from torch import Tensor
 
-from camp.potential.native.library import Blocks, addresses
-from camp.potential.native.team import Copies, Steps, threads_for
-from camp.potential.splines import COEFFICIENTS
+from camp.graph.edges import Edges
+from camp.models.camp.runtime import SOURCES
+from camp.runtime.library import Blocks, addresses
+from camp.runtime.splines import COEFFICIENTS
+from camp.runtime.team import Copies, Steps, threads_for
 
 
-class Edges:
+class CompiledEdges:
     """What all layers share: edges (n, K) of atoms of given species, on the CPU."""
 
     def __init__(
@@ -19,15 +21,13 @@ class Edges:
         species_count: int,
         intervals: int,
         cutoff: float,
-        species: Tensor,
-        vectors: Tensor,
-        neighbours: Tensor,
-        mask: Tensor,
+        edges: Edges,
     ):
-        self.shape = vectors.shape
+        neighbours = edges.neighbours
+        self.shape = edges.vectors.shape
         self.atoms, width = neighbours.shape
         order = torch.empty_like(neighbours)
-        kept = (species, neighbours, mask, vectors.detach(), order)
+        kept = (edges.species, neighbours, edges.mask, edges.vectors.detach(), order)
         self._kept = tuple(tensor.contiguous() for tensor in kept)
         self._given = (width, species_count, intervals, cutoff, *map(Tensor.data_ptr, self._kept))
         self.threads = threads_for(self.atoms, self.atoms * width)
@@ -47,14 +47,14 @@ class CompiledSums:
     The functions add steps; all tensors but the last of :meth:`backward` have channels in blocks:
     (n, blocks, components, lanes).
 
-    :raises InputError: see :func:`camp.potential.native.library.load`.
+    :raises InputError: see :func:`camp.runtime.library.load`.
     """
 
     def __init__(self, *, channels: int, max_rank: int, max_feature_rank: int, dtype: torch.dtype):
         self.layout = Blocks(channels, dtype)
         self._order, self._forward, self._backward = addresses(
             ("camp_order", "camp_sums", "camp_sums_backward"),
-            "neighbour_sums.cpp",
+            SOURCES / "neighbour_sums.cpp",
             dtype,
             channels=channels,
             max_rank=max_rank,

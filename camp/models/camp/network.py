@@ -22,15 +22,18 @@ from torch import Tensor, nn
 from camp.cartesian.paths import atomic_moment_paths, hyper_moment_paths
 from camp.cartesian.radial import chebyshev, envelope
 from camp.cartesian.symmetric import contract, contraction_matrix, multiplicities, polyadics
-from camp.models.chunks import in_chunks
-from camp.models.layers import (
+from camp.errors import InputError
+from camp.graph.edges import Edges, reverse_edges
+from camp.models.camp.layers import (
     RadialFunctions,
     Readout,
     mix,
     mixing_matrices,
     path_weights,
-    reverse_edges,
 )
+from camp.models.camp.settings import CampSettings
+from camp.models.chunks import in_chunks
+from camp.targets import ENERGY, Target
 
 # Index of the layer and its features (n, components(v), u) of each rank → Σ_j g_{uv}(ij) D_v(r̂_ij)
 # of each rank, alike. All that CAMP does on edges goes through such a function.
@@ -63,7 +66,7 @@ class AtomicMoments(nn.Module):
 
     def radial_functions(self, polynomials: Tensor, one_hot: Tensor) -> Tensor:
         """W_{uv,v₁} R_{u,v,v₁} of all paths, normalised: (paths, n, K, u); arguments as for
-        :class:`camp.models.layers.RadialFunctions`.
+        :class:`camp.models.camp.layers.RadialFunctions`.
         """
         scale = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
         return self.radial(polynomials, one_hot, scale)
@@ -195,100 +198,80 @@ class CampLayer(nn.Module):
 
 
 class Camp(nn.Module):
-    """CAMP: species and edge vectors → energy of each atom, in network units.
+    """CAMP: edges → energy of each atom, in network units.
 
-    :param species: number of chemical species.
-    :param cutoff: r_cut in Å.
-    :param channels: n_u. The paper's u counts from zero: its u = 32 is 33 channels.
-    :param max_rank: v_max, 0 to 4 (higher works, untested).
-    :param layers: T.
-    :param chebyshev_degree: N_β of Eq. 2.
-    :param radial_hidden: widths of the hidden layers of the radial MLPs.
-    :param readout_hidden: widths of the hidden layers of the last layer's readout.
-    :param average_neighbours: average number of neighbours; its root divides the moments.
-    :param envelope_on: what the cutoff function multiplies. With ``"radial"`` it is R, so that
-        every edge vanishes at the cutoff with two derivatives. With ``"basis"``, the convention
-        of the published weights, it is the basis of Eq. 2 before the MLP, whose biases leave a
-        step in the energy at the cutoff.
+    :param settings: hyperparameters.
+    :param species: atomic numbers of the chemical species, ascending.
+    :param targets: energy alone.
     """
+
+    chunked = True
 
     def __init__(
         self,
-        *,
-        species: int,
-        cutoff: float,
-        channels: int,
-        max_rank: int,
-        layers: int,
-        chebyshev_degree: int = 8,
-        radial_hidden: Sequence[int] | None = None,
-        readout_hidden: Sequence[int] | None = None,
-        average_neighbours: float = 1.0,
-        envelope_on: str = "radial",
+        settings: CampSettings,
+        species: Sequence[int],
+        targets: Sequence[Target] = (ENERGY,),
     ):
         super().__init__()
-        if envelope_on not in ("radial", "basis"):
-            raise ValueError(f"envelope_on is {envelope_on!r}; choose 'radial' or 'basis'")
-        radial_hidden = [channels - 1] * 2 if radial_hidden is None else list(radial_hidden)
-        readout_hidden = [channels - 1] * 2 if readout_hidden is None else list(readout_hidden)
-        self.species = species
-        self.cutoff = cutoff
+        if tuple(targets) != (ENERGY,):
+            raise InputError(f"CAMP predicts energies, not {', '.join(t.name for t in targets)}")
+        channels = settings.channels
+        radial_hidden, readout_hidden = (
+            [channels - 1] * 2 if widths is None else widths
+            for widths in (settings.radial_hidden, settings.readout_hidden)
+        )
+        self.species = len(species)
+        self.cutoff = settings.cutoff
         self.channels = channels
-        self.max_rank = max_rank
-        self.chebyshev_degree = chebyshev_degree
-        self.envelope_on = envelope_on
-        self.embedding = nn.Linear(species, channels)
+        self.max_rank = settings.max_rank
+        self.chebyshev_degree = settings.chebyshev_degree
+        self.envelope_on: str = settings.envelope_on
+        self.embedding = nn.Linear(self.species, channels)
         self.layers = nn.ModuleList(
             CampLayer(
                 first=t == 0,
-                last=t == layers - 1,
+                last=t == settings.layers - 1,
                 channels=channels,
-                max_rank=max_rank,
-                average_neighbours=average_neighbours,
+                max_rank=settings.max_rank,
+                average_neighbours=settings.average_neighbours,
                 radial=dict(
-                    species=species, chebyshev_degree=chebyshev_degree, hidden=radial_hidden
+                    species=self.species,
+                    chebyshev_degree=settings.chebyshev_degree,
+                    hidden=radial_hidden,
                 ),
             )
-            for t in range(layers)
+            for t in range(settings.layers)
         )
-        self.readout = Readout(channels=channels, layers=layers, hidden=readout_hidden)
+        self.readout = Readout(channels=channels, layers=settings.layers, hidden=readout_hidden)
 
-    def forward(
-        self,
-        species: Tensor,
-        vectors: Tensor,
-        neighbours: Tensor,
-        reverse: Tensor,
-        mask: Tensor,
-        *,
-        slots_per_chunk: int | None = None,
-    ) -> Tensor:
-        """Shapes: species (n,) indices, vectors (n, K, 3) Å, neighbours, reverse and mask (n, K);
-        returns (n,).
+    def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
+        """The energies of n atoms: (n,) under ``"energy"``.
 
         :param slots_per_chunk: keep the edge arrays of so many neighbour slots at a time, not of
             all; then parameters have no gradients.
         """
-        one_hot = self.one_hot(species, vectors.dtype)
-        if slots_per_chunk is not None:
-            return self.from_neighbour_sums(
-                one_hot, self._sums_in_chunks(one_hot, vectors, neighbours, mask, slots_per_chunk)
-            )
-        directions, cut_directions, lengths = self._edges(vectors, mask)
-        polynomials = self.polynomials(lengths, one_hot[neighbours])
+        one_hot = self.one_hot(edges.species, edges.vectors.dtype)
+        if slots_per_chunk is None and edges.reverse is not None:
+            sums = self._sums_by_reversal(one_hot, edges, edges.reverse)
+        else:
+            sums = self._sums_of_rows(one_hot, edges, slots_per_chunk)
+        return {"energy": self.from_neighbour_sums(one_hot, sums)}
+
+    def _sums_by_reversal(self, one_hot: Tensor, edges: Edges, reverse: Tensor) -> NeighbourSums:
+        directions, cut_directions, lengths = self._edges(edges.vectors, edges.mask)
+        polynomials = self.polynomials(lengths, one_hot[edges.neighbours])
 
         def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
             atomic = self.atomic_moments(layer)
             radial = atomic.radial_functions(polynomials, one_hot)
             return atomic.neighbour_sums(
-                features, directions, cut_directions, radial, neighbours, reverse
+                features, directions, cut_directions, radial, edges.neighbours, reverse
             )
 
-        return self.from_neighbour_sums(one_hot, neighbour_sums)
+        return neighbour_sums
 
-    def _sums_in_chunks(
-        self, one_hot: Tensor, vectors: Tensor, neighbours: Tensor, mask: Tensor, slots: int
-    ) -> NeighbourSums:
+    def _sums_of_rows(self, one_hot: Tensor, edges: Edges, slots: int | None) -> NeighbourSums:
         def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
             atomic = self.atomic_moments(layer)
 
@@ -300,8 +283,10 @@ class Camp(nn.Module):
                 radial = atomic.radial_functions(polynomials, row_one_hot)
                 return atomic.sums_of_rows(neighbour_features, directions, cut_directions, radial)
 
-            own, shared = (vectors, mask, one_hot), (one_hot, *features)
-            return in_chunks(of_rows, own, shared, neighbours, slots=slots)
+            own, shared = (edges.vectors, edges.mask, one_hot), (one_hot, *features)
+            if slots is None:
+                return of_rows(own, [value[edges.neighbours] for value in shared])
+            return in_chunks(of_rows, own, shared, edges.neighbours, slots=slots)
 
         return neighbour_sums
 

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from camp.potential.native.library import addresses
-from camp.potential.native.team import Steps
+from camp.models.camp.runtime import SOURCES
+from camp.runtime.library import addresses
+from camp.runtime.team import Steps
 
 
 class CompiledReadout:
-    """A part of a trained :class:`camp.models.layers.Readout`.
+    """A part of a trained :class:`camp.models.camp.layers.Readout`.
 
     The functions add steps.
 
     :param linear: linear layers from the scalars to one number, SiLU between them; copied.
-    :raises InputError: see :func:`camp.potential.native.library.load`.
+    :raises InputError: see :func:`camp.runtime.library.load`.
     """
 
     def __init__(self, linear: Sequence[nn.Linear], dtype: torch.dtype):
         names = ("camp_readout", "camp_readout_backward")
-        self._forward, self._backward = addresses(names, "readout.cpp", dtype)
+        self._forward, self._backward = addresses(names, SOURCES / "readout.cpp", dtype)
         widths = [layer.in_features for layer in linear] + [1]
         self.hidden = sum(widths[1:-1])
         # Addresses in the structure point into these.

@@ -5,6 +5,7 @@ import pytest
 import torch
 from ase import Atoms
 
+from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from tests.literal_camp import energy_and_forces
 from tests.physics import PotentialPhysics, random_structure
@@ -12,7 +13,7 @@ from tests.physics import PotentialPhysics, random_structure
 
 def make_potential(seed=0, species=(1, 6, 8), cutoff=4.0, **changes):
     torch.manual_seed(seed)
-    hyperparameters = {
+    given = {
         "channels": 5,
         "max_rank": 3,
         "layers": 2,
@@ -22,10 +23,8 @@ def make_potential(seed=0, species=(1, 6, 8), cutoff=4.0, **changes):
         **changes,
     }
     return Potential(
-        "camp",
-        hyperparameters,
+        CampSettings(cutoff=cutoff, **given),
         species=species,
-        cutoff=cutoff,
         energy_scale=0.7,
         energy_shift=[-1.0, -2.0, -3.0][: len(species)],
     ).double()
@@ -98,10 +97,7 @@ def test_parameter_counts_of_the_published_models():
         ((1, 8), 33, 2, 3, 84_664),
     ):
         potential = Potential(
-            "camp",
-            {"channels": channels, "max_rank": max_rank, "layers": layers},
-            species=species,
-            cutoff=5.0,
+            CampSettings(channels=channels, max_rank=max_rank, layers=layers), species=species
         )
         assert sum(p.numel() for p in potential.parameters() if p.requires_grad) == expected
 

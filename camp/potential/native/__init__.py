@@ -1,1 +1,0 @@
-"""CAMP as compiled code for the CPU: sums over neighbours, what happens on atoms, forces."""
