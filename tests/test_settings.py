@@ -8,11 +8,10 @@ import pytest
 import yaml
 
 from camp.errors import InputError
-from camp.settings import load_scale, load_training, merge, read_yaml
+from camp.settings import Run, load_scale, load_training, merge, read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TASKS = REPOSITORY / "config" / "tasks.yaml"
-SIMULATIONS = REPOSITORY / "config" / "simulations.yaml"
+CONFIG = REPOSITORY / "config"
 
 SMALL = """
 scale: small
@@ -25,8 +24,10 @@ tasks:
   md17-ethanol:
     dataset: ethanol
     split: {train: 10, validation: 5, test: rest}
-    model: {channels: 4, max_rank: 1}
-    training: {max_steps: 7}
+    models:
+      camp:
+        model: {channels: 4, max_rank: 1}
+        training: {max_steps: 7}
 """
 PUBLISHED = """
 scale: checked
@@ -35,7 +36,7 @@ weights: published
 datasets:
   water: {fetch: [dataset/water/test_water.json]}
 tasks:
-  water: {dataset: water, checkpoint: models/water/checkpoint.ckpt}
+  water: {dataset: water}
 """
 
 
@@ -47,41 +48,55 @@ def load(tmp_path):
         path = tmp_path / name
         content = merge(yaml.safe_load(text), change or {})
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return load_scale([path], overrides or {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
+        return load_scale([path], overrides or {}, folder=CONFIG)
 
     return load
 
 
 def test_task_is_completed_from_the_paper_and_the_scale(load):
     task = load().tasks["md17-ethanol"]
-    assert task["model"]["channels"] == 4  # of the scale
-    assert task["model"]["cutoff"] == 6.0  # of the paper
-    assert task["training"]["max_steps"] == 7
-    assert task["training"]["scheduler_patience"] == 200
-    assert task["seeds"] == [1, 2]
-    assert task["data"] == "generated (GFN-xTB)"
-    assert task["resources"]["threads"] == 1
+    camp = task.models["camp"]
+    assert camp.model.channels == 4  # of the scale
+    assert camp.model.cutoff == 6.0  # of the paper
+    assert camp.training.max_steps == 7
+    assert camp.training.scheduler_patience == 200  # of the recipe
+    assert task.seeds == [1, 2]
+    assert task.data == "generated (GFN-xTB)"
+    assert task.targets == ["energy", "forces"]
+    assert task.resources.threads == 1
 
 
-def test_runs_are_named_by_seed_or_published(load):
-    assert load().runs("md17-ethanol") == ["seed-1", "seed-2"]
-    assert load(PUBLISHED).runs("water") == ["published"]
+def names(scale, task):
+    return [run.name for run in scale.runs(task)]
+
+
+def test_runs_are_named_by_architecture_and_seed_or_published(load):
+    assert names(load(), "md17-ethanol") == ["camp-seed-1", "camp-seed-2"]
+    assert names(load(PUBLISHED), "water") == ["camp-published"]
+
+
+def test_a_run_is_found_by_its_name():
+    for run in (Run("camp", "own", 12), Run("my-model", "published")):
+        assert Run.parse(run.name) == run
+    for name in ("seed-1", "camp-seed-", "camp-seed-x", "published", "camp"):
+        with pytest.raises(InputError, match=f"'{name}' is no run"):
+            Run.parse(name)
 
 
 def test_seeds_of_a_task_win(load):
     scale = load(change={"tasks": {"md17-ethanol": {"seeds": [7]}}})
-    assert scale.runs("md17-ethanol") == ["seed-7"]
+    assert names(scale, "md17-ethanol") == ["camp-seed-7"]
 
 
 def test_labels_of_a_dataset_win(load):
     scale = load(change={"datasets": {"ethanol": {"data": "generated twice", "note": "so"}}})
-    settings = scale.training_settings("md17-ethanol", data="d.xyz", split="s.json")
-    assert settings["labels"] == {"scale": "small", "data": "generated twice", "note": "so"}
+    settings = scale.training_settings("md17-ethanol", "camp", data="d.xyz", split="s.json")
+    assert settings.labels == {"scale": "small", "data": "generated twice", "note": "so"}
 
 
 def test_command_line_wins_over_files(load, tmp_path):
     scale = load(overrides={"seeds": [9], "mirror": str(tmp_path)})
-    assert scale.runs("md17-ethanol") == ["seed-9"]
+    assert names(scale, "md17-ethanol") == ["camp-seed-9"]
     assert scale.mirror == str(tmp_path)
 
 
@@ -89,54 +104,59 @@ def test_later_files_win(tmp_path):
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text(SMALL, encoding="utf-8")
     second.write_text("seeds: [5]\n", encoding="utf-8")
-    scale = load_scale([first, second], {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
-    assert scale.runs("md17-ethanol") == ["seed-5"]
+    scale = load_scale([first, second], {}, folder=CONFIG)
+    assert names(scale, "md17-ethanol") == ["camp-seed-5"]
 
 
 def test_what_the_workflow_writes_is_what_training_reads(load, tmp_path):
-    written = load().training_settings("md17-ethanol", data="d.xyz.gz", split="s.json")
+    written = load().training_settings("md17-ethanol", "camp", data="d.xyz.gz", split="s.json")
     path = tmp_path / "task.yaml"
-    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    path.write_text(written.to_yaml(), encoding="utf-8")
     assert load_training(path) == written
 
 
 def test_speed_is_measured_only_if_asked_for(load):
-    assert load().speed["simulations"] == []
+    assert load().speed.simulations == []
     start = {"task": "md17-ethanol", "start": {"dataset": "ethanol"}}
     change = {"simulations": {"ethanol": start}, "speed": {"simulations": ["ethanol"]}}
     speed = load(change=change).speed
-    assert speed == {"simulations": ["ethanol"], "seconds": 5.0, "threads": 2, "peers": []}
+    assert (speed.simulations, speed.seconds, speed.threads) == (["ethanol"], 5.0, 2)
+    assert speed.peers == []
 
 
 def _task(**change):
     return {"tasks": {"md17-ethanol": change}}
 
 
+def _camp(**change):
+    return _task(models={"camp": change})
+
+
 MISTAKES = {
     "unknown key": ({"mirrors": "x"}, "mirrors is not a known key; did you mean 'mirror'?"),
     "misspelt hyperparameter": (
-        _task(model={"max_rnk": 2}),
-        "tasks.md17-ethanol.model.max_rnk is not a known key; did you mean 'max_rank'?",
+        _camp(model={"max_rnk": 2}),
+        "tasks.md17-ethanol.models.camp.model.max_rnk is not a known key; did you mean 'max_rank'?",
     ),
     "rank too high": (
-        _task(model={"max_rank": 7}),
-        "tasks.md17-ethanol.model.max_rank is 7; it must be a whole number from 0 to 4",
+        _camp(model={"max_rank": 7}),
+        "tasks.md17-ethanol.models.camp.model.max_rank is 7; it must be a whole number from 0 to 4",
     ),
     "negative cutoff": (
-        _task(model={"cutoff": -5.0}),
-        "tasks.md17-ethanol.model.cutoff is -5.0; it must be a number above 0 and at most 20",
+        _camp(model={"cutoff": -5.0}),
+        "tasks.md17-ethanol.models.camp.model.cutoff is -5.0; it must be a number above 0 and at most 20",
     ),
-    "cutoff not a number": (_task(model={"cutoff": float("nan")}), "model.cutoff is nan; it must"),
-    "whole number as float": (_task(model={"channels": 16.0}), "model.channels is 16.0; it must"),
-    "truth as number": (_task(training={"batch_size": True}), "batch_size is True; it must be"),
+    "cutoff not a number": (_camp(model={"cutoff": float("nan")}), "model.cutoff is nan; it must"),
+    "whole number as float": (_camp(model={"channels": 16.0}), "model.channels is 16.0; it must"),
+    "truth as number": (_camp(training={"batch_size": True}), "batch_size is True; it must be"),
     "number as text": (
-        _task(training={"learning_rate": "1e-3"}),
+        _camp(training={"learning_rate": "1e-3"}),
         "learning_rate is '1e-3'; it must be a number above 0 and at most 1 "
         "(YAML reads this as text: write 0.001)",
     ),
     "other architecture": (
-        _task(model={"architecture": "cmap"}),
-        "architecture is 'cmap'; it must be one of camp",
+        _task(models={"cmap": {}}),
+        "tasks.md17-ethanol.models.cmap is 'cmap', no architecture; did you mean 'camp'?",
     ),
     "weights": ({"weights": "mine"}, "weights is 'mine'; it must be one of own, published"),
     "seed twice": ({"seeds": [1, 2, 1]}, "seeds holds 1 more than once"),
@@ -186,11 +206,11 @@ MISTAKES = {
         "split.sources.test is 'b.xyz', no file of its dataset",
     ),
     "weights of nobody": (
-        _task(checkpoint="models/water/checkpoint.ckpt"),
-        "tasks.md17-ethanol.checkpoint goes with 'weights: published' only",
+        _camp(checkpoint="models/water/checkpoint.ckpt"),
+        "tasks.md17-ethanol.models.camp.checkpoint goes with 'weights: published' only",
     ),
     "nothing to learn": (
-        _task(training={"energy_weight": 0, "forces_weight": 0}),
+        _camp(training={"energy_weight": 0, "forces_weight": 0}),
         "training.energy_weight and forces_weight are both 0",
     ),
     "notebook of no task": (
@@ -238,7 +258,7 @@ def test_missing_key_is_named(tmp_path, key):
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(InputError, match=rf"small\.yaml: .*{key}"):
-        load_scale([path], {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
+        load_scale([path], {}, folder=CONFIG)
 
 
 def test_mistake_on_the_command_line_names_it(load):
@@ -251,14 +271,15 @@ def test_mistake_in_the_second_file_names_it(tmp_path):
     first.write_text(SMALL, encoding="utf-8")
     second.write_text("datasets: {ethanol: {frames: 0}}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"second\.yaml: datasets\.ethanol\.frames is 0"):
-        load_scale([first, second], {}, tasks_file=TASKS, simulations_file=SIMULATIONS)
+        load_scale([first, second], {}, folder=CONFIG)
 
 
 def test_published_weights_need_their_name_and_no_training(load):
-    with pytest.raises(InputError, match=r"tasks\.water\.model goes with 'weights: own' only"):
-        load(PUBLISHED, {"tasks": {"water": {"model": {"channels": 3}}}})
-    with pytest.raises(InputError, match=r"tasks\.lips-10\.checkpoint is missing"):
-        load(PUBLISHED, {"tasks": {"lips-10": {"dataset": "water"}}})
+    message = r"tasks\.water\.models\.camp\.model goes with 'weights: own' only"
+    with pytest.raises(InputError, match=message):
+        load(PUBLISHED, {"tasks": {"water": {"models": {"camp": {"model": {"channels": 3}}}}}})
+    with pytest.raises(InputError, match=r"lips-100-basis\.models\.camp\.checkpoint is missing"):
+        load(PUBLISHED, {"tasks": {"lips-100-basis": {"dataset": "water"}}})
 
 
 @pytest.mark.parametrize(
@@ -287,9 +308,9 @@ def test_own_training_needs_only_the_structures(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("train: a.xyz\nvalidation: b.xyz\n", encoding="utf-8")
     settings = load_training(path)
-    assert settings["task"] == "mine"
-    assert settings["model"]["max_rank"] == 3
-    assert settings["training"]["learning_rate"] == 0.01
+    assert settings.task == "mine"
+    assert settings.model.max_rank == 3
+    assert settings.training.learning_rate == 0.01
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from camp.models.description import Description, Normalisation
-from camp.settings.architectures import architectures, find_architecture
+from camp.settings.architectures import find_architecture
 from camp.settings.layers import Layer, Layers
-from camp.settings.schema import SAVED_MODEL
+from camp.settings.saved import SavedModel
 from camp.targets import ENERGY, Target
 
 # These two stand beside the hyperparameters.
@@ -50,37 +50,31 @@ def from_header(
     :raises InputError: naming the file and the key that no model has.
     """
     said = Layers(
-        [Layer(str(path), {k: header[k] for k in SAVED_MODEL["properties"] if k in header})]
+        [Layer(str(path), {k: header[k] for k in SavedModel.model_fields if k in header})]
     )
-    said.validate(SAVED_MODEL)
-    content = said.content
-    species = tuple(content["species"])
+    saved = said.validate(SavedModel)
+    species = tuple(saved.species)
     if list(species) != sorted(species):
         raise said.error(["species"], "is not ascending")
     numbers: dict[str, tuple[float, ...]] = {}
-    for key, default in (("energy_scale", 1.0), ("energy_shift", 0.0)):
-        value = content.get(key, default)
-        # A single number in formats 1 and 2.
-        numbers[key] = tuple(map(float, value)) if isinstance(value, list) else (float(value),)
+    for key in ("energy_scale", "energy_shift"):
+        value = getattr(saved, key)
+        numbers[key] = tuple(value) if isinstance(value, list) else (value,)
         if len(numbers[key]) not in (1, len(species)):
             raise said.error([key], f"has {len(numbers[key])} numbers, not one for each species")
-    if content["architecture"] not in architectures():
-        known = ", ".join(architectures())
-        complaint = f"is {content['architecture']!r}; it must be one of {known}"
-        raise said.error(["architecture"], complaint)
-    hyperparameters = {**content["hyperparameters"], "cutoff": float(content["cutoff"])}
-    settings = find_architecture(content["architecture"]).settings
+    hyperparameters = {**saved.hyperparameters, "cutoff": saved.cutoff}
+    settings = find_architecture(saved.architecture).settings
     return Description(
         settings=_parsed(said, "hyperparameters", settings, hyperparameters),
         species=species,
         parameters=parameters,
-        targets=_parsed(said, "targets", tuple[Target, ...], content.get("targets", [ENERGY])),
+        targets=_parsed(said, "targets", tuple[Target, ...], saved.targets or [ENERGY]),
         energy_scale=numbers["energy_scale"],
         energy_shift=numbers["energy_shift"],
         normalisation=_parsed(
-            said, "normalisation", dict[str, Normalisation], content.get("normalisation", {})
+            said, "normalisation", dict[str, Normalisation], saved.normalisation
         ),
-        origin=content.get("origin", {}),
+        origin=saved.origin,
     )
 
 

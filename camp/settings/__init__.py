@@ -1,19 +1,31 @@
-"""Settings: the YAML files of the workflow and of ``camp train``, merged and validated.
+"""Settings: the YAML files of the workflow and of commands, merged, checked and typed.
 
 Read whenever the workflow's graph is built, so nothing heavy is imported here. Every complaint is
 one line that names the file, the key and what is allowed.
 """
 
+from camp.settings.commands import OwnTraining, load_analysis, load_simulation, load_training
 from camp.settings.layers import merge, read_yaml
-from camp.settings.scale import Scale, load_scale
-from camp.settings.schema import DEFAULT_MODEL, DEFAULT_TRAINING
-from camp.settings.simulation import load_analysis, load_simulation
-from camp.settings.training import load_training
+from camp.settings.loading import load_scale
+from camp.settings.runs import Run
+from camp.settings.scale import Scale
+from camp.settings.sections import (
+    AnalysisSettings,
+    DynamicsSettings,
+    MdSettings,
+    SplitSettings,
+    TrainingSettings,
+)
 
 __all__ = [
-    "DEFAULT_MODEL",
-    "DEFAULT_TRAINING",
+    "AnalysisSettings",
+    "DynamicsSettings",
+    "MdSettings",
+    "OwnTraining",
+    "Run",
     "Scale",
+    "SplitSettings",
+    "TrainingSettings",
     "load_analysis",
     "load_scale",
     "load_simulation",

@@ -1,43 +1,21 @@
 """Reading YAML, laying settings over each other, and saying what is wrong with them and where."""
 
 import copy
-import difflib
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import jsonschema
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from camp.errors import InputError, reason
-from camp.settings.schema import Json
+from camp.settings.words import MISSING_KEY, UNKNOWN_KEY, WRONG_VALUE, Json, Keys
+
+Section = TypeVar("Section", bound=BaseModel)
 
 # Keys and values that a file may have, counted wherever an alias repeats them.
 MOST_VALUES = 100_000
-# Larger ones do not fit into what computes with them.
-LARGEST_WHOLE, LARGEST_NUMBER = 2**63 - 1, 1e30
-
-# Strict: true is no number, 2.0 is no whole number, and .nan and .inf are no numbers at all.
-_Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda _, value: (
-                isinstance(value, int)
-                and not isinstance(value, bool)
-                and abs(value) <= LARGEST_WHOLE
-            ),
-            "number": lambda _, value: (
-                isinstance(value, int | float)
-                and not isinstance(value, bool)
-                and abs(value) <= LARGEST_NUMBER
-            ),
-        }
-    ),
-)
-
 
 class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is an error, not a silent choice, as is a file whose aliases
@@ -126,13 +104,13 @@ class Layers:
         for layer in layers:
             self.content = merge(self.content, layer.content)
 
-    def error(self, keys: Sequence[str | int], complaint: str) -> InputError:
+    def error(self, keys: Keys, complaint: str) -> InputError:
         """The exception for these keys; names the place that set them."""
         # Keys may hold line breaks.
         text = " ".join(f"{_dotted(keys)} {complaint}".split())
         return InputError(f"{self._source(keys)}: {text}")
 
-    def _source(self, keys: Sequence[str | int]) -> str:
+    def _source(self, keys: Keys) -> str:
         def depth(content: Any) -> int:
             count = 0
             for key in keys:
@@ -145,55 +123,44 @@ class Layers:
 
         return max(reversed(self.layers), key=lambda layer: depth(layer.content)).source
 
-    def validate(self, schema: Json) -> None:
-        """:raises InputError: the first thing wrong, misspelt keys before wrong values."""
-        errors = sorted(
-            _Validator(schema).iter_errors(self.content),
-            key=lambda e: (
-                e.validator != "additionalProperties",
-                [str(k) for k in e.absolute_path],
-            ),
+    def validate(self, kind: type[Section], at: Keys = ()) -> Section:
+        """The settings under the keys ``at``.
+
+        :raises InputError: the first thing wrong, misspelt keys before wrong values.
+        """
+        content = self.content
+        for key in at:
+            content = content[key]
+        try:
+            return kind.model_validate(content)
+        except ValidationError as error:
+            raise self._first(error, at) from None
+
+    def check(self, kind: type[BaseModel]) -> None:
+        """Refuse what is wrong, but not what is missing.
+
+        :raises InputError: as :meth:`validate`.
+        """
+        try:
+            kind.model_validate(self.content)
+        except ValidationError as error:
+            if any(line["type"] != MISSING_KEY for line in error.errors()):
+                raise self._first(error) from None
+
+    def _first(self, error: ValidationError, at: Keys = ()) -> InputError:
+        """The first thing wrong: misspelt keys, then wrong values, then missing keys."""
+        kinds = (UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY)
+        wrong = min(
+            error.errors(include_url=False),
+            key=lambda e: (kinds.index(e["type"]), [str(key) for key in e["loc"]]),
         )
-        if errors:
-            raise self.error(*_complaint(errors[0]))
+        keys = [*at, *wrong["loc"]]
+        if wrong["type"] == MISSING_KEY:
+            *keys, missing = keys
+            return self.error(keys, f"{'lacks' if keys else 'lacking is'} the key '{missing}'")
+        return self.error(keys, wrong["msg"])
 
 
-def _dotted(keys: Sequence[str | int]) -> str:
+def _dotted(keys: Keys) -> str:
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
     return text.removeprefix(".")
-
-
-def _complaint(error: jsonschema.ValidationError) -> tuple[list[str | int], str]:
-    """The keys concerned and what is wrong with them."""
-    keys, value = list(error.absolute_path), error.instance
-    if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        wrong = next(key for key in value if key not in known)
-        return [*keys, str(wrong)], f"is not a known key{suggestion(str(wrong), known)}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in value)
-        return keys, f"{'lacks' if keys else 'lacking is'} the key '{missing}'"
-    if error.validator == "uniqueItems":
-        twice = next(item for item in value if value.count(item) > 1)
-        return keys, f"holds {twice!r} more than once"
-    if "propertyNames" in error.absolute_schema_path:
-        return [*keys, str(value)], f"is not a possible name; it must be {error.schema['expected']}"
-    hint = ""
-    if isinstance(value, str) and "number" in error.schema["expected"]:
-        with suppress(ValueError):
-            number = int(value) if value.isdecimal() else float(value)
-            hint = f" (YAML reads this as text: write {number!r})"
-    return keys, f"is {_shown(value)}; it must be {error.schema['expected']}{hint}"
-
-
-def _shown(value: Any) -> str:
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def suggestion(wrong: str, known: Sequence[str]) -> str:
-    """End of a message about a misspelt name: the likely one, or all."""
-    close = difflib.get_close_matches(wrong, known, n=1)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; known are: {', '.join(sorted(known))}"

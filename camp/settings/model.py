@@ -1,0 +1,46 @@
+"""The section ``model``: whose keys it has, its architecture says."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
+
+from camp.settings.architectures import architectures
+from camp.settings.base import FITTED, ModelSettings
+from camp.settings.words import UNKNOWN_KEY, refused, suggestion, wrong
+
+# The architecture of a file that names none.
+DEFAULT_ARCHITECTURE = "camp"
+
+
+def choose(given: Any) -> Any:
+    """The settings of the architecture that a section names.
+
+    :raises pydantic.ValidationError: no such architecture, or not settings of it.
+    """
+    if not isinstance(given, dict):
+        return given
+    name, known = given.get("architecture", DEFAULT_ARCHITECTURE), architectures()
+    if name not in [*known]:
+        raise refused(wrong(name, f"one of {', '.join(known)}"), "architecture")
+    return known[name].settings.model_validate({**given, "architecture": name})
+
+
+def _of_a_user(given: Any) -> Any:
+    chosen = choose(given)
+    if isinstance(given, dict):
+        for key in FITTED:
+            if key in given:
+                said = "follows from the training set; leave it out"
+                raise refused(said, key, kind=UNKNOWN_KEY)
+    return chosen
+
+
+def _known(name: str) -> str:
+    if name not in architectures():
+        raise refused(f"is '{name}', no architecture{suggestion(name, [*architectures()])}")
+    return name
+
+
+ArchitectureName = Annotated[str, AfterValidator(_known)]
+# Settings of any architecture, as a user gives them.
+Model = Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_of_a_user)]

@@ -1,0 +1,308 @@
+"""The sections of settings files with their defaults; what a key means, its description says."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from camp.settings.base import Different, File, PublicFile, Settings, text
+from camp.settings.words import refused
+from camp.targets import TARGETS
+
+Element = Annotated[str, text("the symbol of an element", r"^[A-Z][a-z]?$")]
+Pair = Annotated[str, text("a pair such as O-O", r"^[A-Z][a-z]?-[A-Z][a-z]?$")]
+Triple = Annotated[str, text("a triple such as S-P-S", r"^[A-Z][a-z]?-[A-Z][a-z]?-[A-Z][a-z]?$")]
+Count = Annotated[int, Field(ge=1)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Different]
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+TargetName = Literal[tuple(TARGETS)]  # type: ignore[valid-type]
+Targets = Annotated[list[TargetName], Field(min_length=1), Different]
+Peer = Literal["mace", "nequip"]
+ReferenceName = Literal["aimd", "xray-2013", "xray-2014", "neutron", "revpbe0"]
+
+
+class TrainingSettings(Settings):
+    """How a model is trained."""
+
+    batch_size: int = Field(4, ge=1, description="structures in a step")
+    max_epochs: int = Field(10000, ge=1, description="passes over the training set, at most")
+    max_steps: int | None = Field(None, ge=1, description="also stop after so many steps")
+    patience: int = Field(
+        400,
+        ge=1,
+        description="stop after so many epochs without a better force error of the validation set",
+    )
+    learning_rate: float = Field(0.01, gt=0, le=1, description="of Adam with AMSGrad, at first")
+    scheduler_factor: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="learning rate times this after `scheduler_patience` epochs without a better "
+        "force error",
+    )
+    scheduler_patience: int = Field(100, ge=0, description="epochs")
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    energy_weight: float = Field(1.0, ge=0, description="w_E of Eq. 13")
+    forces_weight: float = Field(1.0, ge=0, description="w_F of Eq. 13")
+    ema_decay: float = Field(
+        0.999,
+        ge=0,
+        le=1,
+        description="average of the weights: none up to step `ema_start`, then decay "
+        "min(`ema_decay`, 1 − (1 + s)^−`ema_power`) with s the steps since",
+    )
+    ema_start: int = Field(1000, ge=0, description="steps before averaging begins")
+    ema_power: float = Field(0.6667, gt=0, description="see `ema_decay`")
+    ema_every: int = Field(10, ge=1, description="steps between two updates of the average")
+    compile: bool = Field(
+        True, description="compile the training step; not worth it for short trainings"
+    )
+
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if self.energy_weight == self.forces_weight == 0:
+            said = "and forces_weight are both 0; nothing could be learnt"
+            raise refused(said, "energy_weight")
+        return self
+
+
+class SplitSettings(Settings):
+    """Which structures of a dataset a task trains on, and which it is tested on."""
+
+    train: int = Field(ge=1, description="how many structures, drawn at random")
+    validation: int = Field(ge=1, description="the same")
+    test: Count | Literal["rest"] = Field(description="the same, or all that are left")
+    seed: int = Field(0, ge=0, description="of the draw")
+    sources: dict[Part, File] = Field(
+        {}, description="`{train: FILE, …}` draws a part from one file of the dataset"
+    )
+    exclude: Annotated[list[Literal["rigid-bilayers"]], Different] = Field(
+        [],
+        description="`[rigid-bilayers]` keeps such frames out of training and validation",
+    )
+
+
+class DynamicsSettings(Settings):
+    """What an integrator needs to know."""
+
+    temperature: float = Field(
+        gt=0, description="K; of the velocities at the start, and of the thermostat"
+    )
+    timestep: float = Field(gt=0, le=20, description="fs")
+    # The paper's thermostat is not printed; this is a usual one.
+    thermostat_time: float = Field(100.0, gt=0, description="fs")
+
+
+class MdSettings(DynamicsSettings):
+    """One simulation: its conditions, its length, and how it is made."""
+
+    length: float = Field(gt=0, description="ps, of each replica; a multiple of `sample_every`")
+    equilibration: float = Field(
+        0.0, ge=0, description="ps before that, always NVT, not analysed; a multiple likewise"
+    )
+    sample_every: float = Field(
+        10.0, gt=0, description="fs between saved frames; a multiple of `timestep`"
+    )
+    ensemble: Literal["nvt", "nve"] = Field(
+        "nvt", description="`nvt` (Nosé–Hoover chain) or `nve`"
+    )
+    replicas: int = Field(1, ge=1, description="independent runs")
+    seed: int = Field(1, ge=0, description="of the velocities; replica k has `seed` + k − 1")
+    engine: Literal["ase", "torchsim"] = Field(
+        "ase",
+        description="`ase`: one job for each replica; `torchsim`: all replicas in one batch, for "
+        "GPUs",
+    )
+    compile: bool = Field(
+        True, description="use compiled code on the CPU, where there is a C++ compiler"
+    )
+
+    def impossible_times(self) -> Iterator[tuple[str, str]]:
+        """Times that do not fit each other: (key, complaint)."""
+        timestep, sample = self.timestep, self.sample_every
+        if not _is_multiple(sample, timestep):
+            yield "sample_every", f"is {sample:g} fs, no multiple of the timestep of {timestep:g} fs"
+        for key in ("length", "equilibration"):
+            if (time := getattr(self, key)) and not _is_multiple(1000 * time, sample):
+                yield key, f"is {time:g} ps, no multiple of sample_every ({sample:g} fs)"
+
+
+def _is_multiple(time: float, unit: float) -> bool:
+    count = time / unit
+    return 0.5 < count < 2**53 and abs(count - round(count)) < 1e-6 * max(1.0, count)
+
+
+class AnalysisSettings(Settings):
+    """What is computed from the trajectories of a simulation."""
+
+    rdf: list[Pair] = Field(
+        [],
+        description="pairs such as `O-H`; the total g(r) of a periodic system is always there",
+    )
+    rdf_bin: float = Field(0.05, gt=0, le=1, description="width of a bin, Å")
+    rdf_max: float | None = Field(
+        None, gt=0, description="largest distance, Å; null: half the height of the cell"
+    )
+    adf: dict[Triple, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="angles with the longest side, Å: `{S-P-S: 2.6}`"
+    )
+    msd: list[Element] = Field([], description="species whose diffusion is computed")
+    fit: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)] | None = Field(
+        None,
+        description="first and last time of the linear fit, ps; null: a tenth and half of the "
+        "length",
+    )
+    stability: Literal["rdf", "bonds", "end"] = Field(
+        "end",
+        description="`rdf` (Eq. 16, periodic systems), `bonds` (Eq. 17, molecules), `end` (only "
+        "an explosion counts)",
+    )
+    threshold: float = Field(1.0, gt=0, description="Δ of both equations, Å")
+    window: float = Field(1.0, gt=0, description="τ of Eq. 16, ps")
+
+
+class ResourceSettings(Settings):
+    """What a job asks of the machine."""
+
+    threads: int = Field(1, ge=1, description="CPU cores")
+    gpu: int = Field(0, ge=0, description="GPUs")
+    mem_mb: int = Field(4000, ge=100, description="memory, MB")
+    runtime: int = Field(60, ge=1, description="minutes")
+
+
+class DatasetSettings(Settings):
+    """Where frames are from. Each dataset becomes `results/<scale>/data/<name>.xyz.gz`, in eV, Å."""
+
+    generate: str | None = Field(
+        None,
+        description="`molecule:ethanol`, `molecule:malonaldehyde`, `water`, `lips` or `graphene`, "
+        "made with GFN-xTB",
+    )
+    frames: int | None = Field(None, ge=1, description="how many to generate")
+    seed: int | None = Field(None, ge=0, description="of the generated frames; null: 0")
+    fetch: Annotated[list[PublicFile], Field(min_length=1), Different] | None = Field(
+        None, description="names of public files, as `camp fetch --list` shows them"
+    )
+    files: Annotated[list[File], Field(min_length=1), Different] | None = Field(
+        None,
+        description="own files in any format that `camp convert` reads; joined with the fetched "
+        "ones, in front of them",
+    )
+    every: int | None = Field(None, ge=1, description="take frames 0, N, 2N, … only")
+    molecule: str | None = Field(None, description="which molecule of the rMD17 archive")
+    kcal_per_mol: float | None = Field(
+        None, gt=0, description="value of 1 kcal/mol for MD17 files, eV; null: CODATA"
+    )
+    data: str | None = Field(None, description="label of this dataset instead of the scale's")
+    note: str = Field("", description="remark shown below tables")
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Self:
+        if self.generate is not None:
+            for key in ("fetch", "files", "molecule", "every", "kcal_per_mol"):
+                if getattr(self, key) is not None:
+                    raise refused("does not go together with 'generate'", key)
+            if self.frames is None:
+                raise refused("is missing; say how many frames to generate", "frames")
+        elif self.fetch is None and self.files is None:
+            raise refused("needs one of 'generate', 'fetch' and 'files'")
+        else:
+            for key in ("frames", "seed"):
+                if getattr(self, key) is not None:
+                    raise refused("goes with 'generate' only", key)
+        return self
+
+
+class Source(Settings):
+    """A dataset of the scale, or a public file."""
+
+    dataset: str | None = None
+    fetch: PublicFile | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if (self.dataset is None) == (self.fetch is None):
+            raise refused("needs one of 'dataset' and 'fetch'")
+        return self
+
+
+class StartSettings(Source):
+    """Where the starting structures of a simulation are from."""
+
+    dataset: str | None = Field(
+        None, description="a dataset of the scale; of the task's own, only its test set"
+    )
+    fetch: PublicFile | None = Field(None, description="or a public file")
+    frames: int = Field(1, ge=1, description="structures drawn from it at random")
+    seed: int = Field(0, ge=0, description="of the draw")
+    repeat: Annotated[list[Count], Field(min_length=3)] = Field(
+        [1, 1, 1], description="supercells along the three vectors"
+    )
+
+
+class ReferenceSettings(Source):
+    """What figures of simulations are compared with."""
+
+    dataset: str | None = Field(
+        None,
+        description="`aimd`: frames of an ab initio trajectory, analysed as the simulation `lips` "
+        "is (Fig. 3)",
+    )
+    msd: File | None = Field(
+        None,
+        description="`aimd`: file of mean-squared displacements in `data_folder`, CSV with the "
+        "columns `lag_fs` and `msd_<species>_A2`",
+    )
+    fetch: PublicFile | None = Field(
+        None, description="the others: a public file of measured or ab initio g(r) of water (Fig. 4)"
+    )
+
+
+class SpeedSettings(Settings):
+    """Whose speed of MD is measured on this machine, one job for each structure."""
+
+    simulations: Annotated[list[str], Different] = Field(
+        [], description="simulations of this scale: their model and first starting structure"
+    )
+    seconds: float = Field(5.0, gt=0, description="how long each quantity is measured")
+    threads: int = Field(2, ge=1, description="of every contestant")
+    peers: Annotated[list[Peer], Different] = Field(
+        [],
+        description="others beside us, with random weights, each installed from the package index "
+        "into an environment of its own (`cache/peers/`, some GB). One that cannot be installed is "
+        "shown as *not measured*, with the reason; `snakemake --forcerun peer_environment …` tries "
+        "again",
+    )
+
+
+class NotebookSettings(Settings):
+    """What the notebooks look at: the first model of a task, the first replica of a simulation."""
+
+    training: str | None = Field(None, description="task whose training is shown")
+    model: str | None = Field(None, description="task whose model is shown")
+    trajectory: str | None = Field(None, description="simulation whose trajectory is shown")
+
+
+class TaskData(Settings):
+    """A task as ``tasks.yaml`` has it: data that all models share."""
+
+    title: str = Field(description="shown in figures; say so when a size is not the paper's")
+    split: SplitSettings
+    targets: Targets = Field(
+        ["energy", "forces"], description="what the models learn and are judged by"
+    )
+    paper: dict[Literal["energy", "forces"], str] = Field(
+        {}, description="ids of the numbers of the paper that an evaluation answers"
+    )
+
+
+class SimulationConditions(Settings):
+    """A simulation as ``simulations.yaml`` has it."""
+
+    title: str
+    paper: dict[
+        Literal["diffusivity", "diffusivity_mae", "stability", "speed"], str | list[str]
+    ] = Field({}, description="ids of the numbers of the paper that it answers")
+    md: MdSettings
+    analysis: AnalysisSettings
