@@ -58,8 +58,8 @@ def literal_loss(potential: Potential, batch: LabelledBatch) -> torch.Tensor:
     """The loss of the literal implementation, one structure after the other."""
     energy, forces = energy_and_forces(potential, batch.graph)
     # One summed energy serves: all structures have as many atoms.
-    loss = ((energy - batch.energies.sum()) / batch.sizes.sum()) ** 2
-    return loss + ((forces - batch.forces) ** 2).sum() / (3 * batch.sizes[0])
+    loss = ((energy - batch.labels["energy"].sum()) / batch.sizes.sum()) ** 2
+    return loss + ((forces - batch.labels["forces"]) ** 2).sum() / (3 * batch.sizes[0])
 
 
 def measure(arguments: argparse.Namespace) -> None:

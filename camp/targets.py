@@ -4,7 +4,8 @@ Labels and predictions travel under the names of this table; nothing else in the
 which targets exist. A task may add targets of its own.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,18 @@ class Target:
     derivative_of: str = ""
     # Names under which files have it, the likeliest first.
     keys: tuple[str, ...] = ()
+    # How errors are shown to people: in this unit, which is so many of the unit above.
+    error_unit: str = ""
+    error_factor: float = 1.0
 
     @property
     def rank(self) -> int:
         """Number of Cartesian indices."""
         return len(self.shape)
+
+    def error(self, value: float) -> str:
+        """An error in the target's unit as text, with a unit."""
+        return f"{self.error_factor * value:.4g} {self.error_unit or self.unit}"
 
     @property
     def of_atoms(self) -> bool:
@@ -54,7 +62,13 @@ def _tensor(
     )
 
 
-ENERGY = Target("energy", "eV", keys=("energy", "REF_energy", "Energy", "dft_energy"))
+ENERGY = Target(
+    "energy",
+    "eV",
+    keys=("energy", "REF_energy", "Energy", "dft_energy"),
+    error_unit="meV/atom",
+    error_factor=1000.0,
+)
 FORCES = Target(
     "forces",
     "eV/Å",
@@ -64,6 +78,8 @@ FORCES = Target(
     reduce="",
     derivative_of="energy",
     keys=("forces", "REF_forces", "force", "Forces", "dft_forces"),
+    error_unit="meV/Å",
+    error_factor=1000.0,
 )
 STRESS = Target(
     "stress",
@@ -73,6 +89,8 @@ STRESS = Target(
     reduce="mean",
     derivative_of="energy",
     keys=("stress", "REF_stress"),
+    error_unit="meV/Å³",
+    error_factor=1000.0,
 )
 
 TARGETS: dict[str, Target] = {
@@ -90,3 +108,30 @@ TARGETS: dict[str, Target] = {
         _tensor("elastic", "GPa", "ijkl=jikl=klij", reduce="mean", keys=("elastic",)),
     )
 }
+
+
+def resolve(
+    names: Sequence[str],
+    keys: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> tuple[Target, ...]:
+    """Targets of the table by name.
+
+    :param keys: under which names files have them, where not as the table says.
+    :param units: in which unit, where not in that of the table; nothing is converted.
+    :raises KeyError: no such target.
+    """
+    chosen = []
+    for name in names:
+        target = TARGETS[name]
+        if keys and name in keys:
+            target = replace(target, keys=(keys[name],))
+        if units and name in units:
+            target = replace(target, unit=units[name])
+        chosen.append(target)
+    return tuple(chosen)
+
+
+def monitored(names: Sequence[str]) -> str:
+    """By whose validation error a model of several targets is judged: forces, else the first."""
+    return FORCES.name if FORCES.name in names else names[0]

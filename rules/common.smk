@@ -34,7 +34,7 @@ SOURCES = {
     "analyse": ["md", *READERS],
     "scan": [*POTENTIAL, *READERS, "data/bilayers.py", "md/scans.py"],
     "select": [*READERS, "data/splits.py"],
-    "evaluate": [*POTENTIAL, *READERS, "training/evaluation.py"],
+    "evaluate": [*POTENTIAL, *READERS, "evaluation"],
     "report": ["report", "data/bilayers.py", *READERS],
     "notebook": [*POTENTIAL, *READERS, "training", "report", "md"],
 }

@@ -33,6 +33,7 @@ _LACK_OF_MEMORY = (
 VERBS = (
     models.add_train,
     models.add_evaluate,
+    models.add_predict,
     models.add_import,
     simulations.add_md,
     simulations.add_analyse,

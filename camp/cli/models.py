@@ -6,6 +6,7 @@ from pathlib import Path
 
 from camp.cli.device import add_accelerate, add_device, check_device, positive_count
 from camp.errors import InputError
+from camp.targets import TARGETS
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -18,13 +19,15 @@ def run_train(arguments: argparse.Namespace) -> None:
     settings = load_training(arguments.config)
     reuse_freed_memory()
     quiet_lightning()
-    if "data" in settings:
-        structures = read_structures(settings["data"])
-        split = read_split(settings["split"], len(structures))
+    targets = settings.learnt
+    if settings.data and settings.split:
+        structures = read_structures(settings.data, targets=targets)
+        split = read_split(settings.split, len(structures))
         training = [structures[index] for index in split.train]
         validation = [structures[index] for index in split.validation]
     else:
-        training, validation = (read_structures(settings[part]) for part in ("train", "validation"))
+        files = filter(None, (settings.train, settings.validation))
+        training, validation = (read_structures(file, targets=targets) for file in files)
     summaries = train(
         settings,
         training,
@@ -36,10 +39,11 @@ def run_train(arguments: argparse.Namespace) -> None:
         devices=arguments.devices,
     )
     for summary in summaries:
+        target = next(target for target in targets if target.name == summary["monitor"])
         print(
             f"seed {summary['seed']}: {summary['steps']} steps in {summary['seconds']:.0f} s, "
-            f"{summary['stop_reason']}: validation forces MAE "
-            f"{1000 * summary['best_validation_forces_mae']:.1f} meV/Å"
+            f"{summary['stop_reason']}: validation {target.name} MAE "
+            f"{target.error(summary['best_validation_error'])}"
         )
 
 
@@ -77,10 +81,10 @@ def add_train(verbs) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.data.splits import read_split
+    from camp.evaluation.comparison import compare, describe, evaluation_record
     from camp.files import write_json
     from camp.potential.saving import load
     from camp.process import reuse_freed_memory
-    from camp.training.evaluation import compare, describe, evaluation_record
 
     check_device(arguments.device)
     reuse_freed_memory()
@@ -92,7 +96,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
         potential = accelerated(potential, compiled=True)
     units = {} if arguments.kcal_per_mol is None else {"kcal_per_mol": arguments.kcal_per_mol}
-    structures = read_structures(arguments.data, **units)
+    structures = read_structures(arguments.data, targets=(), **units)
     train_size = None
     if arguments.split:
         split = read_split(arguments.split, len(structures))
@@ -106,6 +110,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         comparison,
         unavailable=dict(arguments.unavailable),
         task=arguments.task,
+        architecture=potential.architecture,
         seed=arguments.seed,
         scale=arguments.scale,
         data=arguments.data_label,
@@ -122,8 +127,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def _quantity_and_reason(text: str) -> tuple[str, str]:
     quantity, _, reason = text.partition("=")
-    if quantity not in ("energy", "forces") or not reason:
-        raise argparse.ArgumentTypeError(f"{text!r} is not energy=REASON or forces=REASON")
+    if quantity not in TARGETS or not reason:
+        raise argparse.ArgumentTypeError(f"{text!r} is not TARGET=REASON, such as energy=REASON")
     return quantity, reason
 
 
@@ -143,8 +148,8 @@ def add_evaluate(verbs) -> None:
         type=_quantity_and_reason,
         action="append",
         default=[],
-        metavar="QUANTITY=REASON",
-        help="an error that means nothing for these data (energy or forces), and why",
+        metavar="TARGET=REASON",
+        help="a target whose errors mean nothing for these data, and why",
     )
     labels = parser.add_argument_group("labels kept with the metrics")
     labels.add_argument("--task")
@@ -154,6 +159,33 @@ def add_evaluate(verbs) -> None:
     labels.add_argument("--weights", choices=("own", "published"))
     labels.add_argument("--note", default="")
     parser.set_defaults(run=run_evaluate)
+
+
+def run_predict(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import read_structures, write_structures
+    from camp.evaluation.predicting import with_predictions
+    from camp.potential.saving import load
+
+    check_device(arguments.device)
+    potential = load(arguments.model)
+    potential = potential.double() if arguments.dtype == "float64" else potential.float()
+    structures = read_structures(arguments.structures, targets=())
+    try:
+        predicted = with_predictions(
+            potential.to(arguments.device), structures, progress=sys.stderr.isatty()
+        )
+    except InputError as error:
+        raise InputError(f"{arguments.structures}: {error}") from None
+    write_structures(arguments.out, predicted)
+
+
+def add_predict(verbs) -> None:
+    parser = verbs.add_parser("predict", help="structures with all that a model predicts of them")
+    parser.add_argument("model", type=Path, help="model of ours, or published weights")
+    parser.add_argument("structures", type=Path, help="any supported format; labels are not needed")
+    parser.add_argument("out", type=Path, help="extended XYZ to write")
+    add_device(parser)
+    parser.set_defaults(run=run_predict)
 
 
 def run_import(arguments: argparse.Namespace) -> None:

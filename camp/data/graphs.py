@@ -317,9 +317,8 @@ def _labels(atoms: Atoms, targets: Sequence[Target], index: int) -> dict[str, np
     except InputError as error:
         raise InputError(f"frame {index}: {error}") from None
     if all(values is None for values in found.values()):
-        raise InputError(
-            f"frame {index}: none of {', '.join(found)} (it has: {', '.join(keys_of(atoms))})"
-        )
+        absent = " and no ".join(found)
+        raise InputError(f"frame {index}: no {absent} (the frame has: {', '.join(keys_of(atoms))})")
     return {
         target.name: np.full((len(atoms),) * target.of_atoms + target.shape, np.nan)
         if (values := found[target.name]) is None

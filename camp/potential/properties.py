@@ -38,9 +38,13 @@ class Property(nn.Module):
         scalar = torch.tensor([rank == 0 for rank in ranks])
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64), persistent=False)
         self.register_buffer("shift", shift * scalar, persistent=False)
-        self.register_buffer(
-            "reconstruction", reconstruction_matrix(target.symmetry), persistent=False
-        )
+        matrix = reconstruction_matrix(target.symmetry)
+        # Of rank l > 0 the scale is that of the whole natural tensor, 2l + 1 numbers.
+        variances = [one**2 / (2 * rank + 1) for one, rank in zip(scale, ranks, strict=True)]
+        by_entry = matrix.square() @ torch.tensor(variances, dtype=torch.float64)
+        # Root mean square of the entries beside their mean, where the scales are those of data.
+        self.spread = float(by_entry.mean().sqrt())
+        self.register_buffer("reconstruction", matrix, persistent=False)
 
     def _apply(self, fn, recurse=True):
         """Stays float64 whatever the network is converted to."""

@@ -4,7 +4,13 @@ Read whenever the workflow's graph is built, so nothing heavy is imported here. 
 one line that names the file, the key and what is allowed.
 """
 
-from camp.settings.commands import OwnTraining, load_analysis, load_simulation, load_training
+from camp.settings.commands import (
+    OwnTraining,
+    TrainingJob,
+    load_analysis,
+    load_simulation,
+    load_training,
+)
 from camp.settings.layers import merge, read_yaml
 from camp.settings.loading import load_scale
 from camp.settings.runs import Run
@@ -25,6 +31,7 @@ __all__ = [
     "Run",
     "Scale",
     "SplitSettings",
+    "TrainingJob",
     "TrainingSettings",
     "load_analysis",
     "load_scale",

@@ -9,11 +9,42 @@ from pydantic import Field, model_validator
 from camp.settings.base import FITTED, NAME, File, Settings, text
 from camp.settings.layers import Layer, Layers, read_yaml
 from camp.settings.model import Model
-from camp.settings.sections import AnalysisSettings, MdSettings, Targets, TrainingSettings
+from camp.settings.sections import (
+    AnalysisSettings,
+    MdSettings,
+    TargetName,
+    Targets,
+    TrainingSettings,
+)
 from camp.settings.words import refused
+from camp.targets import Target, resolve
 
 
-class OwnTraining(Settings):
+class TrainingJob(Settings):
+    """Which model learns what, and how."""
+
+    targets: Targets = Field(["energy", "forces"], description="what the model learns")
+    keys: dict[TargetName, str] = Field(
+        {}, description="under which names the files have targets: `{dipole: dipole_au}`"
+    )
+    units: dict[TargetName, str] = Field(
+        {}, description="units of targets where they are others than usual; nothing is converted"
+    )
+    model: Model = Field({}, validate_default=True, description="see above")
+    training: TrainingSettings = Field(TrainingSettings(), description="see above")
+    labels: dict[str, str] = Field({}, description="texts kept with the model")
+
+    @property
+    def learnt(self) -> tuple[Target, ...]:
+        """The targets with the names and units that the files have."""
+        return resolve(self.targets, self.keys, self.units)
+
+    def to_yaml(self) -> str:
+        """The file that says the same."""
+        return to_yaml(self.model_dump(exclude_none=True, exclude={"model": set(FITTED)}))
+
+
+class OwnTraining(TrainingJob):
     """One training of your own. Paths are relative to the current folder."""
 
     task: Annotated[str, text(NAME)] = Field("", description="name; that of the file by default")
@@ -23,10 +54,6 @@ class OwnTraining(Settings):
     train: File | None = Field(None, description="instead of both: structures to train on")
     validation: File | None = Field(None, description="and structures to validate with")
     test: File | None = Field(None, description="kept with the settings only")
-    targets: Targets = Field(["energy", "forces"], description="what the model learns")
-    model: Model = Field({}, validate_default=True, description="see above")
-    training: TrainingSettings = Field(TrainingSettings(), description="see above")
-    labels: dict[str, str] = Field({}, description="texts kept with the model")
 
     @model_validator(mode="after")
     def _has_structures(self) -> Self:
@@ -39,10 +66,6 @@ class OwnTraining(Settings):
                 "'validation' (and 'test')"
             )
         return self
-
-    def to_yaml(self) -> str:
-        """The file that says the same."""
-        return to_yaml(self.model_dump(exclude_none=True, exclude={"model": set(FITTED)}))
 
 
 def to_yaml(content: object) -> str:

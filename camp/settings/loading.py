@@ -67,7 +67,9 @@ def _chosen(given: Layers, kind: str, known: Layer) -> Layer:
     return Layer(known.source, {kind: entries} if entries else {})
 
 
-def _check_names(given: Layers, keys: Keys, names: Iterable[str], known: Json, complaint: str) -> None:
+def _check_names(
+    given: Layers, keys: Keys, names: Iterable[str], known: Json, complaint: str
+) -> None:
     for name in names:
         if name not in known:
             hint = suggestion(name, [*map(str, known)])

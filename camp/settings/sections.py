@@ -45,6 +45,9 @@ class TrainingSettings(Settings):
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     energy_weight: float = Field(1.0, ge=0, description="w_E of Eq. 13")
     forces_weight: float = Field(1.0, ge=0, description="w_F of Eq. 13")
+    weights: dict[TargetName, Annotated[float, Field(ge=0)]] = Field(
+        {}, description="of the other targets, 1 where not given: `{stress: 0.1}`"
+    )
     ema_decay: float = Field(
         0.999,
         ge=0,
@@ -58,6 +61,11 @@ class TrainingSettings(Settings):
     compile: bool = Field(
         True, description="compile the training step; not worth it for short trainings"
     )
+
+    def weight(self, target: str) -> float:
+        """Of one target in the loss."""
+        own = {"energy": self.energy_weight, "forces": self.forces_weight}
+        return own.get(target, self.weights.get(target, 1.0))
 
     @model_validator(mode="after")
     def _learns(self) -> Self:
@@ -104,9 +112,7 @@ class MdSettings(DynamicsSettings):
     sample_every: float = Field(
         10.0, gt=0, description="fs between saved frames; a multiple of `timestep`"
     )
-    ensemble: Literal["nvt", "nve"] = Field(
-        "nvt", description="`nvt` (Nosé–Hoover chain) or `nve`"
-    )
+    ensemble: Literal["nvt", "nve"] = Field("nvt", description="`nvt` (Nosé–Hoover chain) or `nve`")
     replicas: int = Field(1, ge=1, description="independent runs")
     seed: int = Field(1, ge=0, description="of the velocities; replica k has `seed` + k − 1")
     engine: Literal["ase", "torchsim"] = Field(
@@ -122,7 +128,10 @@ class MdSettings(DynamicsSettings):
         """Times that do not fit each other: (key, complaint)."""
         timestep, sample = self.timestep, self.sample_every
         if not _is_multiple(sample, timestep):
-            yield "sample_every", f"is {sample:g} fs, no multiple of the timestep of {timestep:g} fs"
+            yield (
+                "sample_every",
+                f"is {sample:g} fs, no multiple of the timestep of {timestep:g} fs",
+            )
         for key in ("length", "equilibration"):
             if (time := getattr(self, key)) and not _is_multiple(1000 * time, sample):
                 yield key, f"is {time:g} ps, no multiple of sample_every ({sample:g} fs)"
@@ -255,7 +264,8 @@ class ReferenceSettings(Source):
         "columns `lag_fs` and `msd_<species>_A2`",
     )
     fetch: PublicFile | None = Field(
-        None, description="the others: a public file of measured or ab initio g(r) of water (Fig. 4)"
+        None,
+        description="the others: a public file of measured or ab initio g(r) of water (Fig. 4)",
     )
 
 

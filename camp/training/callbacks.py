@@ -17,25 +17,22 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from camp.files import write_text
-from camp.training.module import MONITOR, TrainingModule
+from camp.targets import TARGETS
+from camp.training.module import TrainingModule, validation_error
 
-COLUMNS = (
-    "epoch",
-    "step",
-    "train_loss",
-    "validation_energy_mae",
-    "validation_forces_mae",
-    "learning_rate",
-    "gradient_norm",
-    "seconds",
-)
+
+def columns(targets: Sequence[str]) -> list[str]:
+    """Of the table of metrics of a training."""
+    errors = map(validation_error, targets)
+    return ["epoch", "step", "train_loss", *errors, "learning_rate", "gradient_norm", "seconds"]
 
 
 class MetricsTables(pl.Callback):
-    """metrics.csv of each potential: one row per epoch (eV/atom, eV/Å)."""
+    """metrics.csv of each potential: one row per epoch (eV/atom, eV/Å, units of the targets)."""
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path], targets: Sequence[str]):
         self.paths = paths
+        self.columns = columns(targets)
         self.rows: list[list[dict[str, Any]]] = [[] for _ in paths]
         self.began = time.monotonic()
         self.seconds_before = 0.0
@@ -48,7 +45,7 @@ class MetricsTables(pl.Callback):
             if not module.active[member]:
                 continue
             row: dict[str, Any] = {
-                name: metrics.get(module.metric(name, member)) for name in COLUMNS
+                name: metrics.get(module.metric(name, member)) for name in self.columns
             }
             row["epoch"] = trainer.current_epoch
             row["step"] = trainer.global_step
@@ -61,7 +58,7 @@ class MetricsTables(pl.Callback):
     def write(self, member: int) -> None:
         """Write the table of one potential."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows[member])
         write_text(self.paths[member], text.getvalue())
@@ -173,17 +170,22 @@ class ProgressLine(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self.last > self.interval:
             self.last = time.monotonic()
-            errors = ", ".join(f"{1000 * error:.1f}" for error in _errors(trainer, module))
+            assert isinstance(module, TrainingModule)
+            target = TARGETS[module.monitored]
+            errors = ", ".join(target.error(error) for error in _errors(trainer, module))
             print(
                 f"epoch {trainer.current_epoch}, step {trainer.global_step}: "
-                f"validation forces MAE {errors} meV/Å",
+                f"validation {target.name} MAE {errors}",
                 file=sys.stderr,
                 flush=True,
             )
 
 
 def _errors(trainer: pl.Trainer, module: pl.LightningModule) -> list[float]:
-    """The last validation error of each potential, eV/Å."""
+    """The last validation error of each potential, of the target that it is judged by."""
     assert isinstance(module, TrainingModule)
-    names = (module.metric(MONITOR, member) for member in range(len(module.active)))
+    names = (
+        module.metric(validation_error(module.monitored), member)
+        for member in range(len(module.active))
+    )
     return [float(trainer.callback_metrics[name]) for name in names]

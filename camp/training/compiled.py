@@ -8,6 +8,7 @@ small model leaves idle has work for all of them.
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from itertools import chain
 
 import torch
@@ -19,6 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from camp.data.graphs import LabelledBatch
 from camp.graph import AtomicGraph
 
+GRAPH_TENSORS = len(fields(AtomicGraph))
 Loss = Callable[[nn.Module, LabelledBatch], Tensor]
 # Parameters and batch of one model → loss and gradients; of several: one list for each of them.
 Step = Callable[..., Sequence[Tensor]]
@@ -41,9 +43,11 @@ class TracedLoss:
         self.names = [n for n, p in self.models[0].named_parameters() if p.requires_grad]
         self.trained = [[model.get_parameter(name) for name in self.names] for model in self.models]
         self.functions: dict[tuple[bool, ...], Step] = {}
+        self.labels: tuple[str, ...] = ()
 
     def __call__(self, batches: Sequence[LabelledBatch]) -> Tensor:
         """One batch for each model; returns their losses (models,)."""
+        self.labels = tuple(batches[0].labels)
         tensors = [_to_tensors(batch) for batch in batches]
         return _Precomputed.apply(self, tensors, *chain.from_iterable(self.trained))
 
@@ -96,7 +100,7 @@ class TracedLoss:
             loss = torch.func.functional_call(
                 _Bound(self.loss, self.models[0]),
                 {f"model.{name}": leaf for name, leaf in zip(self.names, leaves, strict=True)},
-                (_from_tensors(tensors),),
+                (_from_tensors(tensors, self.labels),),
             )
             gradient = torch.autograd.grad(loss, leaves, materialize_grads=True)
         return [loss.detach(), *gradient]
@@ -109,12 +113,14 @@ def _traced(function: Step, *arguments: Sequence) -> GraphModule:
 
 
 def _to_tensors(batch: LabelledBatch) -> tuple[Tensor, ...]:
-    return (*batch.graph.tensors(), batch.energies, batch.forces, batch.sizes)
+    return (*batch.graph.tensors(), batch.sizes, *batch.labels.values())
 
 
-def _from_tensors(tensors: Sequence[Tensor]) -> LabelledBatch:
-    *graph, energies, forces, sizes = tensors
-    return LabelledBatch(AtomicGraph(*graph), energies, forces, sizes)
+def _from_tensors(tensors: Sequence[Tensor], names: Sequence[str]) -> LabelledBatch:
+    """:param names: of the labels, in their order."""
+    graph, (sizes, *labels) = tensors[:GRAPH_TENSORS], tensors[GRAPH_TENSORS:]
+    by_name = dict(zip(names, labels, strict=True))
+    return LabelledBatch(AtomicGraph(*graph), by_name, sizes)
 
 
 class _Bound(nn.Module):

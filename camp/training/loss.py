@@ -1,26 +1,86 @@
-"""The training loss of the paper."""
+"""The training loss: a weighted sum over targets."""
 
+from collections.abc import Callable, Mapping
+
+import torch
 from torch import Tensor
 
+from camp.data.graphs import LabelledBatch
 from camp.potential.derivatives import Results
+from camp.potential.properties import Property
+from camp.targets import ENERGY, FORCES, STRESS
 
 
 def training_loss(
     predicted: Results,
-    energies: Tensor,
-    forces: Tensor,
-    sizes: Tensor,
-    system: Tensor,
-    *,
-    energy_weight: float,
-    forces_weight: float,
+    batch: LabelledBatch,
+    weights: Mapping[str, float],
+    property_of: Callable[[str], Property],
 ) -> Tensor:
-    """Eqs. 13 and 14: w_E (ΔE/N)² + w_F Σ|ΔF|²/3N, summed over the structures of a batch.
+    """Eqs. 13 and 14, w_E (ΔE/N)² + w_F Σ|ΔF|²/3N, and for every other target w |ΔT|²/(3^rank σ²),
+    summed over the structures of a batch; for a target of atoms the mean over those of a structure.
+    What is not given (NaN) does not count.
 
-    Shapes: energies (s,) eV, forces (n, 3) eV/Å, sizes (s,) atoms of each structure, system (n,)
-    the structure of each atom; returns a scalar, float64.
+    :param weights: by target.
+    :param property_of: the model's other targets by name, with their spread σ.
+    :return: a scalar, float64.
     """
-    energy = ((predicted.energies - energies) / sizes).square().sum()
-    per_atom = (predicted.forces - forces).square().sum(1)
-    force = (per_atom.double() / (3.0 * sizes[system])).sum()
-    return energy_weight * energy + forces_weight * force
+    terms = []
+    for name, labels in batch.labels.items():
+        if term := _SPECIAL.get(name):
+            terms.append(weights[name] * term(predicted, labels, batch))
+        else:
+            found = predicted.properties[name]
+            terms.append(weights[name] * _mean_square(found, labels, batch, property_of(name)))
+    return sum(terms[1:], start=terms[0])
+
+
+def absolute_error(name: str, predicted: Results, batch: LabelledBatch) -> Tensor:
+    """|predicted − labelled| of one target: of energies per atom (s,), of all else by component."""
+    labels = batch.labels[name]
+    if name == ENERGY.name:
+        return ((predicted.energies - labels) / batch.sizes).abs()
+    if name == FORCES.name:
+        return (predicted.forces - labels).abs()
+    if name == STRESS.name:
+        return (predicted.virials.double() / batch.graph.volumes()[:, None, None] - labels).abs()
+    return (predicted.properties[name] - labels).abs()
+
+
+def difference(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Predicted minus labelled; zero where the label is NaN."""
+    return torch.where(labels.isnan(), 0.0, predicted - labels)
+
+
+def _energy(predicted: Results, labels: Tensor, batch: LabelledBatch) -> Tensor:
+    return (difference(predicted.energies, labels) / batch.sizes).square().sum()
+
+
+def _forces(predicted: Results, labels: Tensor, batch: LabelledBatch) -> Tensor:
+    per_atom = difference(predicted.forces, labels).square().sum(1)
+    return (per_atom.double() / (3.0 * batch.sizes[batch.graph.system])).sum()
+
+
+def _stress(predicted: Results, labels: Tensor, batch: LabelledBatch) -> Tensor:
+    """Of the virial per atom, which is an energy as that of Eq. 13."""
+    volumes = batch.graph.volumes()[:, None, None]
+    error = difference(predicted.virials.double(), volumes * labels) / batch.sizes[:, None, None]
+    return error.square().flatten(1).mean(1).sum()
+
+
+def _mean_square(predicted: Tensor, labels: Tensor, batch: LabelledBatch, of: Property) -> Tensor:
+    error = difference(predicted, labels) / of.spread
+    squares = error.square().reshape(len(error), -1).mean(1)
+    if not of.target.of_atoms:
+        return squares.sum()
+    given = ~labels.reshape(len(labels), -1).isnan().all(1)
+    counts = torch.zeros_like(batch.sizes).index_add(0, batch.graph.system, given.long())
+    return (squares / counts.clamp(min=1)[batch.graph.system]).sum()
+
+
+_Term = Callable[[Results, Tensor, LabelledBatch], Tensor]
+_SPECIAL: dict[str, _Term] = {
+    ENERGY.name: _energy,
+    FORCES.name: _forces,
+    STRESS.name: _stress,
+}

@@ -12,12 +12,16 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from camp.data.graphs import LabelledBatch
 from camp.potential.potential import Potential
+from camp.settings import TrainingSettings
+from camp.targets import ENERGY, FORCES, monitored
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
-from camp.training.loss import training_loss
+from camp.training.loss import absolute_error, training_loss
 
-# What the schedule, the end of a training and the choice of the best weights watch.
-MONITOR = "validation_forces_mae"
+
+def validation_error(target: str) -> str:
+    """The name of a metric."""
+    return f"validation_{target}_mae"
 
 
 class TrainingModule(pl.LightningModule):
@@ -29,14 +33,23 @@ class TrainingModule(pl.LightningModule):
 
     :param potentials: with energy scale and shift set; trained in place.
     :param settings: the ``training`` section of a task's settings.
+    :param targets: names of those with labels.
     :param compiled: compile the training step.
     """
 
     def __init__(
-        self, potentials: Sequence[Potential], settings: dict[str, Any], *, compiled: bool = False
+        self,
+        potentials: Sequence[Potential],
+        settings: TrainingSettings,
+        *,
+        targets: Sequence[str] = (ENERGY.name, FORCES.name),
+        compiled: bool = False,
     ):
         super().__init__()
         self.settings = settings
+        self.targets = tuple(targets)
+        # What the schedule, the end of a training and the choice of the best weights watch.
+        self.monitored = monitored(targets)
         self.potentials = nn.ModuleList(potentials)
         self.averages = copy.deepcopy(self.potentials).requires_grad_(False)
         self.active = [True] * len(potentials)
@@ -46,15 +59,13 @@ class TrainingModule(pl.LightningModule):
             self._traced = TracedLoss(self.loss, potentials, backend=backend)
 
     def loss(self, potential: nn.Module, batch: LabelledBatch) -> Tensor:
-        """Eqs. 13 and 14 for one potential."""
+        """See :func:`camp.training.loss.training_loss`."""
+        assert isinstance(potential, Potential)
         return training_loss(
             potential(batch.graph),
-            batch.energies,
-            batch.forces,
-            batch.sizes,
-            batch.graph.system,
-            energy_weight=self.settings["energy_weight"],
-            forces_weight=self.settings["forces_weight"],
+            batch,
+            {name: self.settings.weight(name) for name in batch.labels},
+            potential.property_of,
         )
 
     def metric(self, name: str, member: int) -> str:
@@ -81,19 +92,19 @@ class TrainingModule(pl.LightningModule):
                 # Adam passes over parameters without a gradient.
                 potential.zero_grad(set_to_none=True)
                 continue
-            limit = self.settings["gradient_clip"]
+            limit = self.settings.gradient_clip
             norm = torch.nn.utils.clip_grad_norm_(potential.parameters(), limit)
             self._log_mean("gradient_norm", member, norm)
 
     def on_train_batch_end(self, *_: Any) -> None:
         # Counted from one: Lightning's global_step is the number of optimizer steps taken.
         step, settings = self.global_step, self.settings
-        if step <= settings["ema_start"] or step % settings["ema_every"] == 0:
+        if step <= settings.ema_start or step % settings.ema_every == 0:
             weight = decay(
                 step,
-                largest=settings["ema_decay"],
-                start=settings["ema_start"],
-                power=settings["ema_power"],
+                largest=settings.ema_decay,
+                start=settings.ema_start,
+                power=settings.ema_power,
             )
             for active, average, potential in zip(
                 self.active, self.averages, self.potentials, strict=True
@@ -104,16 +115,16 @@ class TrainingModule(pl.LightningModule):
     def validation_step(self, batch: LabelledBatch, _index: int) -> None:
         for member, average in enumerate(self.averages):
             predicted = average(batch.graph)
-            energy = ((predicted.energies - batch.energies) / batch.sizes).abs()
-            force = (predicted.forces - batch.forces).abs()
-            for name, error in (("validation_energy_mae", energy), (MONITOR, force)):
-                self.log(
-                    self.metric(name, member),
-                    error.mean(),
-                    batch_size=len(error),
-                    prog_bar=name == MONITOR,
-                    sync_dist=True,
-                )
+            for name, labels in batch.labels.items():
+                error = absolute_error(name, predicted, batch)[~labels.isnan()]
+                if len(error):
+                    self.log(
+                        self.metric(validation_error(name), member),
+                        error.mean(),
+                        batch_size=error.numel() // max(1, labels[0].numel()),
+                        prog_bar=name == self.monitored,
+                        sync_dist=True,
+                    )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings
@@ -121,16 +132,16 @@ class TrainingModule(pl.LightningModule):
             {"params": [p for p in potential.parameters() if p.requires_grad]}
             for potential in self.potentials
         ]
-        optimizer = torch.optim.Adam(groups, lr=settings["learning_rate"], amsgrad=True)
+        optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, amsgrad=True)
         schedules: list[Any] = [
             {
                 "scheduler": _PlateauOfOne(
                     optimizer,
                     member,
-                    factor=settings["scheduler_factor"],
-                    patience=settings["scheduler_patience"],
+                    factor=settings.scheduler_factor,
+                    patience=settings.scheduler_patience,
                 ),
-                "monitor": self.metric(MONITOR, member),
+                "monitor": self.metric(validation_error(self.monitored), member),
                 "interval": "epoch",
             }
             for member in range(len(groups))

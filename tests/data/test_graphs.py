@@ -9,9 +9,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from torch.utils.data import DataLoader
 
 from camp.data import graphs
-from camp.data.graphs import GraphDataset, collate, content_hash
+from camp.data.graphs import GraphDataset, collate, content_hash, normalisation
 from camp.errors import InputError
 from camp.graph import batch_graphs, build_graph
+from camp.targets import TARGETS
 from tests.conftest import fill_disk
 
 CUTOFF = 4.5
@@ -53,9 +54,9 @@ def test_packed_graphs_are_those_built_directly(structures):
     for k, atoms in enumerate(structures):
         item = dataset[k]
         assert_equal_graphs(item.graph, build_graph(atoms, CUTOFF))
-        assert item.energy.dtype == item.forces.dtype == torch.float64
-        assert item.energy.item() == atoms.get_potential_energy()
-        assert item.forces.tolist() == atoms.get_forces().tolist()
+        assert item.labels["energy"].dtype == item.labels["forces"].dtype == torch.float64
+        assert item.labels["energy"].item() == atoms.get_potential_energy()
+        assert item.labels["forces"].tolist() == atoms.get_forces().tolist()
     assert_equal_graphs(dataset[-1].graph, dataset[4].graph)
     with pytest.raises(IndexError):
         dataset[5]
@@ -68,10 +69,10 @@ def test_a_loader_gives_batches(structures):
     assert second.sizes.tolist() == [2, 1]
     expected = batch_graphs([build_graph(atoms, CUTOFF) for atoms in structures[:3]])
     assert_equal_graphs(first.graph, expected)
-    assert first.energies.tolist() == [a.get_potential_energy() for a in structures[:3]]
-    assert first.energies.dtype == torch.float64
+    assert first.labels["energy"].tolist() == [a.get_potential_energy() for a in structures[:3]]
+    assert first.labels["energy"].dtype == torch.float64
     forces = np.concatenate([atoms.get_forces() for atoms in structures[:3]])
-    np.testing.assert_array_equal(first.forces.numpy(), forces)
+    np.testing.assert_array_equal(first.labels["forces"].numpy(), forces)
     assert first.to("cpu").graph.number_of_systems == 3
 
 
@@ -85,7 +86,7 @@ def test_cache_is_used_and_goes_by_content_and_cutoff(tmp_path, structures, monk
         dataset = GraphDataset(atoms, cutoff, cache=tmp_path)
         for k, frame in enumerate(atoms):
             assert_equal_graphs(dataset[k].graph, build_graph(frame, cutoff))
-            assert dataset[k].forces.tolist() == frame.get_forces().tolist()
+            assert dataset[k].labels["forces"].tolist() == frame.get_forces().tolist()
         return len(built) - before
 
     assert number_built(structures, CUTOFF) == 5
@@ -155,7 +156,7 @@ def test_statistics_of_a_hand_made_set():
 
 def test_bad_structures_are_named(structures):
     bare = structures[1].copy()
-    with pytest.raises(InputError, match="frame 1: no energy or no forces"):
+    with pytest.raises(InputError, match="frame 1: no energy and no forces"):
         GraphDataset([structures[0], bare], CUTOFF)
     flat = labelled(Atoms("H", cell=[1, 0, 0], pbc=True), 0)
     with pytest.raises(InputError, match="frame 2: the cell has no volume"):
@@ -168,6 +169,39 @@ def test_bad_structures_are_named(structures):
         GraphDataset([], CUTOFF)
     with pytest.raises(InputError, match="cutoff must be"):
         GraphDataset(structures, 0)
+
+
+def test_labels_of_any_target_are_packed_and_batched(structures):
+    """A tensor of each structure and one of each atom; what a frame lacks is NaN."""
+    polarizability, shielding = TARGETS["polarizability"], TARGETS["shielding"]
+    rng = np.random.default_rng(5)
+    for number, atoms in enumerate(structures):
+        tensor = rng.normal(size=(3, 3))
+        atoms.info["alpha"] = tensor + tensor.T
+        if number:
+            atoms.set_array("shielding", rng.normal(size=(len(atoms), 9)))
+    dataset = GraphDataset(structures, CUTOFF, targets=(polarizability, shielding))
+    batch = dataset.batch([0, 2])
+    assert batch.labels["polarizability"].shape == (2, 3, 3)
+    np.testing.assert_array_equal(
+        batch.labels["polarizability"][1].numpy(), structures[2].info["alpha"]
+    )
+    count = len(structures[0])
+    assert batch.labels["shielding"][:count].isnan().all()
+    np.testing.assert_array_equal(
+        batch.labels["shielding"][count:].reshape(-1, 9).numpy(), structures[2].arrays["shielding"]
+    )
+
+
+def test_normalisation_of_tensors_by_hand():
+    """Of rank 0 mean and standard deviation of trace / 3; of rank 2 the root mean square norm of
+    the traceless part.
+    """
+    first, second = np.diag([1.0, 2.0, 3.0]), np.diag([4.0, 4.0, 4.0])
+    found = normalisation(torch.tensor(np.array([first, second])), TARGETS["polarizability"])
+    assert found.shift == (pytest.approx(3.0),)
+    assert found.scale[0] == pytest.approx(1.0)
+    assert found.scale[2] == pytest.approx(1.0)
 
 
 def test_full_disk_is_one_message(small_disk, structures):

@@ -7,16 +7,19 @@ import signal
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import camp
-from camp.data.graphs import GraphDataset, collate
+from camp.data.graphs import GraphDataset, LabelledBatch, collate
 from camp.errors import InputError
+from camp.evaluation.comparison import Comparison, evaluation_record
+from camp.graph import batch_graphs, build_graph
 from camp.potential.derivatives import Results
+from camp.targets import ENERGY, FORCES
 from camp.training import checkpoints
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
-from camp.training.evaluation import Comparison, evaluation_record
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
 from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE, locked, train
@@ -39,15 +42,14 @@ def test_loss_of_two_structures_by_hand():
         forces=torch.tensor([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]]),
         virials=torch.zeros(2, 3, 3),
     )
-    loss = training_loss(
-        predicted,
-        torch.tensor([0.5, -1.0], dtype=torch.float64),
-        torch.zeros(3, 3),
-        torch.tensor([1, 2]),
-        torch.tensor([0, 1, 1]),
-        energy_weight=2.0,
-        forces_weight=3.0,
-    )
+    apart = Atoms("H2", [[0, 0, 0], [5, 0, 0]])
+    graph = batch_graphs([build_graph(atoms, 1.0) for atoms in (Atoms("H"), apart)])
+    labels = {
+        "energy": torch.tensor([0.5, -1.0], dtype=torch.float64),
+        "forces": torch.zeros(3, 3),
+    }
+    batch = LabelledBatch(graph, labels, torch.tensor([1, 2]))
+    loss = training_loss(predicted, batch, {"energy": 2.0, "forces": 3.0}, {}.__getitem__)
     energy = (0.5 / 1) ** 2 + (1.0 / 2) ** 2
     forces = 1.0 / 3 + (4.0 + 9.0) / 6
     assert loss.item() == pytest.approx(2 * energy + 3 * forces)
@@ -191,7 +193,7 @@ def test_snapshots_before_averaging_are_not_kept(tmp_path):
     *early, last = [float(row["validation_forces_mae"]) for row in metrics(tmp_path)]
     assert min(early) < last
     summary = json.loads((tmp_path / SUMMARY_FILE).read_text())
-    assert summary["best_validation_forces_mae"] == pytest.approx(last, rel=1e-6)
+    assert summary["best_validation_error"] == pytest.approx(last, rel=1e-6)
 
 
 def test_training_shorter_than_the_start_of_averaging(tmp_path):
@@ -200,7 +202,7 @@ def test_training_shorter_than_the_start_of_averaging(tmp_path):
         settings(ema_start=100, max_epochs=2), clusters(4), clusters(2), seeds=[1], out=tmp_path
     )
     last = float(metrics(tmp_path)[-1]["validation_forces_mae"])
-    assert summary["best_validation_forces_mae"] == pytest.approx(last, rel=1e-6)
+    assert summary["best_validation_error"] == pytest.approx(last, rel=1e-6)
     assert (tmp_path / MODEL_FILE).exists()
 
 
@@ -308,10 +310,12 @@ def test_metrics_by_hand():
     comparison = Comparison(
         atoms=np.array([2, 1]),
         numbers=np.array([1, 1, 1]),
-        energies=np.array([1.0, 2.0]),
-        reference_energies=np.array([0.0, 4.0]),
-        forces=np.array([[1.0, 0, 0], [0, -2.0, 0], [0, 0, 0]]),
-        reference_forces=np.zeros((3, 3)),
+        targets={target.name: target for target in (ENERGY, FORCES)},
+        predicted={
+            "energy": np.array([1.0, 2.0]),
+            "forces": np.array([[1.0, 0, 0], [0, -2.0, 0], [0, 0, 0]]),
+        },
+        reference={"energy": np.array([0.0, 4.0]), "forces": np.zeros((3, 3))},
     )
     found = comparison.metrics()
     assert found["energy_mae"] == pytest.approx(1.5)

@@ -27,7 +27,7 @@ from camp.potential.saving import save
 from camp.report.inspection import find_run, read_frames
 from camp.settings.schema import DEFAULT_ANALYSIS, DEFAULT_MD
 from camp.training.callbacks import COLUMNS
-from camp.training.evaluation import compare, evaluation_record
+from camp.evaluation.comparison import compare, evaluation_record
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = ("training", "model", "trajectory")

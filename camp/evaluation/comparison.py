@@ -1,0 +1,188 @@
+"""Predictions beside labels, and the errors between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from camp.data.labels import label
+from camp.errors import InputError
+from camp.evaluation.tensors import tensor_metrics
+from camp.files import atomic_path
+from camp.potential.potential import Evaluation, Potential
+from camp.targets import ENERGY, FORCES, STRESS, Target
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predictions and references for n structures with m atoms together, in the units of the
+    targets; NaN in a reference is not given.
+    """
+
+    atoms: np.ndarray  # (n,) atoms of each structure
+    numbers: np.ndarray  # (m,) atomic numbers
+    targets: Mapping[str, Target]
+    predicted: Mapping[str, np.ndarray]  # by target: (n, *shape) or (m, *shape)
+    reference: Mapping[str, np.ndarray]  # alike
+
+    def metrics(self) -> dict[str, float]:
+        """MAE and RMSE of energies, per atom and total (eV), of the components of forces and
+        stresses (eV/Å, eV/Å³), and of tensors (:func:`tensor_metrics`).
+        """
+        result: dict[str, float] = {}
+        for name, target in self.targets.items():
+            predicted, reference = self.predicted[name], self.reference[name]
+            given = ~np.isnan(reference).reshape(len(reference), -1).any(1)
+            if not given.any():
+                continue
+            predicted, reference = predicted[given], reference[given]
+            if name == ENERGY.name:
+                error = predicted - reference
+                result |= _errors("energy_{}_per_atom", error / self.atoms[given])
+                result |= _errors("energy_{}", error)
+            elif target.derivative_of:
+                result |= _errors(f"{name}_{{}}", predicted - reference)
+            else:
+                result |= tensor_metrics(target, predicted, reference)
+        return result
+
+    def save(self, path: str | Path) -> None:
+        """Write all arrays as npz.
+
+        :raises InputError: the file cannot be written.
+        """
+        arrays: dict[str, Any] = {
+            _PLURALS.get(name, name): values for name, values in self.predicted.items()
+        }
+        arrays |= {
+            f"reference_{_PLURALS.get(name, name)}": values
+            for name, values in self.reference.items()
+        }
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, atoms=self.atoms, numbers=self.numbers, **arrays)
+
+
+_PLURALS = {ENERGY.name: "energies"}
+
+
+def _errors(name: str, error: np.ndarray) -> dict[str, float]:
+    return {
+        name.format("mae"): float(np.abs(error).mean()),
+        name.format("rmse"): float(np.sqrt(np.square(error).mean())),
+    }
+
+
+def compare(
+    potential: Potential,
+    structures: list[Atoms],
+    targets: Sequence[Target] | None = None,
+    *,
+    progress: bool = False,
+) -> Comparison:
+    """Evaluate labelled structures in one pass.
+
+    :param targets: which labels to compare with; all that the model predicts by default.
+    :raises InputError: no structures, one that the potential cannot evaluate, or no label.
+    """
+    if not structures:
+        raise InputError("there are no structures to evaluate")
+    wanted = predictable(potential) if targets is None else list(targets)
+    references: dict[str, np.ndarray] = {}
+    for target in wanted:
+        rows = [_reference(atoms, target, number) for number, atoms in enumerate(structures)]
+        joined = np.concatenate(rows)
+        if not np.isnan(joined).all():
+            references[target.name] = joined
+    if not references:
+        names = " and no ".join(target.name for target in wanted)
+        raise InputError(f"the structures have no {names} to compare with")
+    result = potential.evaluate(structures, progress=progress)
+    return Comparison(
+        atoms=np.array([len(atoms) for atoms in structures]),
+        numbers=np.concatenate([atoms.numbers for atoms in structures]),
+        targets={target.name: target for target in wanted if target.name in references},
+        predicted={name: predictions(result, name) for name in references},
+        reference=references,
+    )
+
+
+def predictable(potential: Potential) -> list[Target]:
+    """The targets that a potential can be compared in."""
+    derived = [FORCES, STRESS] if potential.predicts_energy else []
+    return [*potential.targets.values(), *derived]
+
+
+def predictions(result: Evaluation, name: str) -> np.ndarray:
+    """What an evaluation has of one target: (n, *shape) or (all atoms, *shape)."""
+    if name == ENERGY.name:
+        return result.energies
+    if name == STRESS.name:
+        return result.stresses
+    found = result.forces if name == FORCES.name else result.properties[name]
+    return np.concatenate(found) if isinstance(found, list) else found
+
+
+def _reference(atoms: Atoms, target: Target, number: int) -> np.ndarray:
+    try:
+        found = label(atoms, target)
+    except InputError as error:
+        raise InputError(f"structure {number}: {error}") from None
+    if found is None:
+        return np.full((len(atoms) if target.of_atoms else 1, *target.shape), np.nan)
+    return found if target.of_atoms else found[None]
+
+
+def evaluation_record(
+    comparison: Comparison, *, unavailable: dict[str, str], **labels: Any
+) -> dict[str, Any]:
+    """What is kept of an evaluation: metrics, and why some of them may not be reported.
+
+    :param unavailable: a target → the reason why its errors mean nothing.
+    :param labels: task, architecture, seed, scale, data, weights, train_size (structures), note.
+    """
+    return {
+        **labels,
+        "frames": len(comparison.atoms),
+        "targets": {name: target.unit for name, target in comparison.targets.items()},
+        "metrics": {
+            name: None if _target_of(name, comparison) in unavailable else value
+            for name, value in comparison.metrics().items()
+        },
+        "unavailable": unavailable,
+    }
+
+
+def _target_of(metric: str, comparison: Comparison) -> str:
+    return next(name for name in comparison.targets if metric.startswith(f"{name}_"))
+
+
+def describe(record: dict[str, Any]) -> str:
+    """An evaluation as a few lines of text."""
+    lines = [f"{record['frames']} structures"]
+    metrics = record["metrics"]
+    for name in metrics:
+        if "mae" not in name or name.endswith("relative_mae"):
+            continue
+        target, title = name.split("_")[0], name.replace("_mae", "").replace("_", " ")
+        if metrics[name] is None:
+            lines.append(f"{title:26} missing: {record['unavailable'][target]}")
+            continue
+        factor, unit = _SHOWN.get(name, (1.0, record["targets"][target]))
+        mae, rmse = (factor * metrics[key] for key in (name, name.replace("mae", "rmse")))
+        lines.append(f"{title:26} MAE {mae:.4g}, RMSE {rmse:.4g} {unit}")
+        if name == f"{target}_mae" and f"{target}_relative_mae" in metrics:
+            relative = 100 * metrics[f"{target}_relative_mae"]
+            lines[-1] += f" ({relative:.3g} % of the mean absolute deviation)"
+    return "\n".join(lines)
+
+
+# Factors and units in which people read some errors.
+_SHOWN = {
+    "energy_mae_per_atom": (1000.0, "meV/atom"),
+    "energy_mae": (1000.0, "meV"),
+    "forces_mae": (1000.0, "meV/Å"),
+    "stress_mae": (1000.0, "meV/Å³"),
+}
