@@ -68,6 +68,27 @@ class RadialBasis(nn.Module):
         return torch.sin(phase) * (self.prefactor * factor / lengths)
 
 
+def _rows(values: Tensor, neighbours: Tensor) -> Tensor:
+    rows = values.index_select(0, neighbours.flatten())
+    return rows.view(*neighbours.shape, values.shape[1])
+
+
+class _OfNeighbours(torch.autograd.Function):
+    """Values of the neighbours, whose derivative needs no scattered addition: what arrives at an
+    atom is what the reversed edges of its row have received.
+    """
+
+    @staticmethod
+    def forward(ctx, values: Tensor, neighbours: Tensor, reverse: Tensor) -> Tensor:
+        ctx.save_for_backward(neighbours, reverse)
+        return _rows(values, neighbours)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        neighbours, reverse = ctx.saved_tensors
+        return reverse_edges(gradient, neighbours, reverse).sum(1), None, None
+
+
 @dataclass(frozen=True)
 class EdgeBasis:
     """What all layers need of the edges."""
@@ -80,27 +101,24 @@ class EdgeBasis:
 
     def of_neighbours(self, values: Tensor) -> Tensor:
         """The values of the neighbours; shapes (n, u) → (n, K, u)."""
-        neighbours, reverse = self.edges.neighbours, self.edges.reverse
-        if reverse is None:
-            flat = values.index_select(0, neighbours.flatten())
-            return flat.view(*neighbours.shape, values.shape[1])
-        # The derivative of this form needs no scattered addition.
-        own = values[:, None, :].expand(-1, neighbours.shape[1], -1)
-        return reverse_edges(own, neighbours, reverse)
+        if self.edges.reverse is None:
+            return _rows(values, self.edges.neighbours)
+        return _OfNeighbours.apply(values, self.edges.neighbours, self.edges.reverse)
 
     def sums(self, angular: Tensor, values: Tensor) -> Tensor:
         """Σ_j R_m f û^**l** v_j over the neighbours of every atom.
 
         Shapes: angular (x, n, K), values (n, K, q); returns (n, x, M, q).
         """
-        width, n = angular.shape[0], angular.shape[1]
-        functions, of_atoms = self.radial.shape[0], values.shape[2]
-        if width <= of_atoms:
-            edge = (angular[:, None] * self.radial).flatten(0, 1)
-            return torch.bmm(edge.movedim(0, 1), values).view(n, width, functions, of_atoms)
-        edge = (self.radial[:, None] * values.movedim(2, 0)).flatten(0, 1)
-        summed = torch.bmm(angular.movedim(0, 1), edge.permute(1, 2, 0))
-        return summed.view(n, width, functions, of_atoms)
+        functions, n, slots = self.radial.shape
+        if angular.shape[0] <= values.shape[2]:
+            narrow, wide = angular, values
+        else:
+            narrow, wide = values.movedim(2, 0).contiguous(), angular.permute(1, 2, 0)
+        # The larger factor of the product of matrices has the smaller outer product on the edges.
+        edge = (self.radial[:, None] * narrow).view(-1, n, slots)
+        summed = torch.bmm(edge.movedim(0, 1), wide).view(n, functions, -1, wide.shape[2])
+        return summed.transpose(1, 2) if wide is values else summed.movedim(3, 1)
 
 
 class EdgeBasisOf(nn.Module):
@@ -116,7 +134,8 @@ class EdgeBasisOf(nn.Module):
     def forward(self, edges: Edges) -> EdgeBasis:
         settings = self.settings
         vectors = edges.vectors.movedim(2, 0).contiguous()
-        lengths = torch.linalg.vector_norm(vectors, dim=0)
+        # On the CPU ten times faster than torch's norm along this axis.
+        lengths = vectors.square().sum(0).sqrt()
         x = lengths / settings.cutoff
         cut = edges.mask * cutoff_function(x, settings.cutoff_function, settings.cutoff_order)
         unit = vectors / (lengths + settings.direction_epsilon)
