@@ -1,0 +1,149 @@
+"""The edge basis χ: radial functions, cutoff function and angular monomials, and their sums over
+neighbours.
+
+Arrays of edges have the function first and the n × K slots of :class:`camp.graph.edges.Edges` last,
+so that every step works on long rows. Edge vectors point from the receiver to the sender as in the
+paper; with the opposite sign, as in the published code, all B are the same.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from camp.cartesian.symmetric import components, number_of_components
+from camp.graph.edges import Edges, reverse_edges
+from camp.models.cace.settings import CaceSettings
+
+
+def monomials(unit: Tensor, max_l: int) -> Tensor:
+    """û_x^a û_y^b û_z^c of all degrees a + b + c ≤ l_max, in the order of
+    :func:`camp.cartesian.symmetric.components`, degree by degree.
+
+    Shapes: unit (3, …), dimensionless; returns (L, …).
+    """
+    x, y, z = unit.unbind()
+    known = {(0, 0, 0): torch.ones_like(x)}
+    for degree in range(1, max_l + 1):
+        for a, b, c in components(degree):
+            if a:
+                known[a, b, c] = known[a - 1, b, c] * x
+            elif b:
+                known[a, b, c] = known[a, b - 1, c] * y
+            else:
+                known[a, b, c] = known[a, b, c - 1] * z
+    return torch.stack(list(known.values()))
+
+
+def cutoff_function(x: Tensor, kind: str, order: int) -> Tensor:
+    """f(x), x = r/r_c: one at zero, zero from x = 1 on; see :class:`CaceSettings`.
+
+    Shapes: x (…), dimensionless; returns (…).
+    """
+    inside = x < 1
+    if kind == "cosine":
+        return inside * (0.5 + 0.5 * torch.cos(math.pi * x))
+    if kind == "mollifier":
+        return inside * torch.exp(1.0 - 1.0 / torch.where(inside, 1.0 - x * x, 1.0))
+    p = order
+    inner = 0.5 * (p + 1) * (p + 2) - x * (p * (p + 2) - x * (0.5 * p * (p + 1)))
+    return inside * (1.0 - x**p * inner)
+
+
+class RadialBasis(nn.Module):
+    """R_m(r) = p₀ sin(w_m r)/r, spherical Bessel functions of order zero."""
+
+    def __init__(self, functions: int, cutoff: float, *, trainable: bool):
+        super().__init__()
+        frequencies = torch.arange(1, functions + 1) * (math.pi / cutoff)
+        self.frequencies = nn.Parameter(frequencies, requires_grad=trainable)
+        # A value of its own: published weights have it rounded to float32.
+        self.prefactor: Tensor
+        self.register_buffer("prefactor", torch.tensor(math.sqrt(2.0 / cutoff)))
+
+    def forward(self, lengths: Tensor, factor: Tensor) -> Tensor:
+        """Shapes: lengths (n, K) in Å, factor (n, K), of all functions; returns (M, n, K)."""
+        phase = self.frequencies[:, None, None] * lengths
+        return torch.sin(phase) * (self.prefactor * factor / lengths)
+
+
+def _rows(values: Tensor, neighbours: Tensor) -> Tensor:
+    rows = values.index_select(0, neighbours.flatten())
+    return rows.view(*neighbours.shape, values.shape[1])
+
+
+class _OfNeighbours(torch.autograd.Function):
+    """Values of the neighbours, whose derivative needs no scattered addition: what arrives at an
+    atom is what the reversed edges of its row have received.
+    """
+
+    @staticmethod
+    def forward(ctx, values: Tensor, neighbours: Tensor, reverse: Tensor) -> Tensor:
+        ctx.save_for_backward(neighbours, reverse)
+        return _rows(values, neighbours)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        neighbours, reverse = ctx.saved_tensors
+        return reverse_edges(gradient, neighbours, reverse).sum(1), None, None
+
+
+@dataclass(frozen=True)
+class EdgeBasis:
+    """What all layers need of the edges."""
+
+    edges: Edges
+    lengths: Tensor  # (n, K) Å
+    cut: Tensor  # (n, K) cutoff function; zero in an empty slot
+    radial: Tensor  # (M, n, K) R_m(r) f(r)
+    angular: Tensor  # (L, n, K) monomials of the direction
+
+    def of_neighbours(self, values: Tensor) -> Tensor:
+        """The values of the neighbours; shapes (n, u) → (n, K, u)."""
+        if self.edges.reverse is None:
+            return _rows(values, self.edges.neighbours)
+        return _OfNeighbours.apply(values, self.edges.neighbours, self.edges.reverse)
+
+    def sums(self, angular: Tensor, values: Tensor) -> Tensor:
+        """Σ_j R_m f û^**l** v_j over the neighbours of every atom.
+
+        Shapes: angular (x, n, K), values (n, K, q); returns (n, x, M, q).
+        """
+        functions, n, slots = self.radial.shape
+        if angular.shape[0] <= values.shape[2]:
+            narrow, wide = angular, values
+        else:
+            narrow, wide = values.movedim(2, 0).contiguous(), angular.permute(1, 2, 0)
+        # The larger factor of the product of matrices has the smaller outer product on the edges.
+        edge = (self.radial[:, None] * narrow).view(-1, n, slots)
+        summed = torch.bmm(edge.movedim(0, 1), wide).view(n, functions, -1, wide.shape[2])
+        return summed.transpose(1, 2) if wide is values else summed.movedim(3, 1)
+
+
+class EdgeBasisOf(nn.Module):
+    """Edges → their basis."""
+
+    def __init__(self, settings: CaceSettings):
+        super().__init__()
+        self.settings = settings
+        self.radial = RadialBasis(
+            settings.raw_radial_functions, settings.cutoff, trainable=settings.radial_trainable
+        )
+
+    def forward(self, edges: Edges) -> EdgeBasis:
+        settings = self.settings
+        vectors = edges.vectors.movedim(2, 0).contiguous()
+        # On the CPU ten times faster than torch's norm along this axis.
+        lengths = vectors.square().sum(0).sqrt()
+        x = lengths / settings.cutoff
+        cut = edges.mask * cutoff_function(x, settings.cutoff_function, settings.cutoff_order)
+        unit = vectors / (lengths + settings.direction_epsilon)
+        return EdgeBasis(
+            edges, lengths, cut, self.radial(lengths, cut), monomials(unit, settings.max_l)
+        )
+
+
+def degrees(max_l: int) -> list[int]:
+    """How many monomials each degree has."""
+    return [number_of_components(degree) for degree in range(max_l + 1)]
