@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,6 +91,38 @@ def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", name: str, text
         except SafetensorError as error:
             # The library wraps what the system said, such as a full disk.
             raise InputError(f"cannot write {path}: {error}") from None
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The dictionary of a checkpoint, read without executing anything from the file.
+
+    :raises InputError: the file is damaged, or cannot be read safely as a checkpoint.
+    """
+    import torch
+
+    path = Path(path)
+    try:
+        # torch does not look at the checksums in the file.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                # torch never packs; what unpacks to more was made to fill the memory.
+                if sum(item.file_size for item in archive.infolist()) > path.stat().st_size:
+                    raise InputError(f"{path}: not a checkpoint (packed)")
+                if damaged := archive.testzip():
+                    raise InputError(f"{path}: damaged ({damaged}); get or make it anew")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    # A damaged file makes the libraries fail in any way.
+    except Exception as error:
+        raise InputError(
+            f"{path}: not a checkpoint that can be read safely ({reason(error)})"
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a checkpoint (holds a {type(content).__name__})")
+    return content
 
 
 def read_json(path: str | Path) -> Any:

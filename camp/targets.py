@@ -30,6 +30,10 @@ class Target:
         return len(self.shape)
 
     @property
+    def of_atoms(self) -> bool:
+        return self.per == "atom"
+
+    @property
     def extensive(self) -> bool:
         """Whether the value of two distant structures together is the sum of theirs."""
         return self.reduce == "sum"

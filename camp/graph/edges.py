@@ -4,6 +4,7 @@ Row i holds the edges of atom i to its neighbours, filled up to the width K with
 a mask takes out (:mod:`camp.graph.atomic_graph`).
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,10 @@ class Edges:
     neighbours: Tensor  # (n, K) index of atom j; the atom itself in an empty slot
     mask: Tensor  # (n, K) bool: False in an empty slot
     reverse: Tensor | None = None  # (n, K) slot, in the neighbour's row, of the reversed edge
+
+
+# Edges → values of atoms by target; under "energy" energies (n,) in eV, float64.
+AtomicValues = Callable[[Edges], Mapping[str, Tensor]]
 
 
 class _ReverseEdges(torch.autograd.Function):

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from camp.settings.base import ModelSettings
+from camp.targets import ENERGY, Target
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Description:
     settings: ModelSettings
     species: tuple[int, ...]  # atomic numbers, ascending
     parameters: Mapping[str, Tensor]  # of the network, by the names of its state
-    targets: tuple[str, ...] = ("energy",)
+    targets: tuple[Target, ...] = (ENERGY,)
     # e_i = scale · network + shift, in eV: one number or one for each species.
     energy_scale: tuple[float, ...] = (1.0,)
     energy_shift: tuple[float, ...] = (0.0,)

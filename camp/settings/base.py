@@ -1,6 +1,6 @@
 """The base of all settings: frozen, typed, and strict about what a file says."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,8 +17,13 @@ class ModelSettings(Settings):
     The descriptions of the fields are what users read about them.
     """
 
-    architecture: Literal[""] = Field(default="", description="name of the architecture")
+    architecture: str = Field(description="name of the architecture")
     cutoff: float = Field(default=5.0, gt=0, le=20, description="cutoff radius in Å")
+
+    @property
+    def smooth_at_cutoff(self) -> bool:
+        """Whether the energy is smooth where a pair of atoms crosses the cutoff."""
+        return True
 
     def fitted(self, *, average_neighbours: float) -> Self:
         """The same settings with what follows from the training set.
