@@ -13,7 +13,6 @@ X_{0,0} and X_{0,1}, for instance, are the Lamé constants λ and μ of its isot
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-
 from itertools import combinations, permutations
 
 import torch
