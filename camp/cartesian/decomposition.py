@@ -13,12 +13,12 @@ X_{0,0} and X_{0,1}, for instance, are the Lamé constants λ and μ of its isot
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from itertools import combinations, permutations
 
 import torch
 from torch import Tensor
 
+from camp.cartesian.constants import constant
 from camp.cartesian.natural import basis, levi_civita, pack, unpack
 from camp.errors import InputError
 
@@ -40,7 +40,7 @@ class _Weight:
     gram: Tensor  # (n_l, n_l)
 
 
-@cache
+@constant
 def parse_symmetry(symmetry: str) -> tuple[Permutation, ...]:
     """The group of index permutations that a symmetry string generates, ascending.
 
@@ -112,7 +112,7 @@ def check_symmetry(tensor: Tensor, symmetry: str, tolerance: float = TOLERANCE) 
         )
 
 
-@cache
+@constant
 def signature(symmetry: str) -> Mapping[int, int]:
     """How many natural tensors of each rank l there are: {l: n_l}, ascending.
 
@@ -176,7 +176,7 @@ def split_packed(packed: Tensor, symmetry: str) -> dict[int, Tensor]:
     }
 
 
-@cache
+@constant
 def reconstruction_matrix(symmetry: str) -> Tensor:
     """All K: packed natural tensors → entries of the physical tensor, (3^rank, D).
 
@@ -187,7 +187,7 @@ def reconstruction_matrix(symmetry: str) -> Tensor:
     )
 
 
-@cache
+@constant
 def decomposition_matrix(symmetry: str) -> Tensor:
     """All H: entries of the physical tensor → packed natural tensors, (D, 3^rank).
 
@@ -200,7 +200,7 @@ def decomposition_matrix(symmetry: str) -> Tensor:
     return torch.cat(rows)
 
 
-@cache
+@constant
 def gram_matrices(symmetry: str) -> Mapping[int, Tensor]:
     """g_pq of each rank l, (n_l, n_l): |T|² = Σ_{l,p,q} g_pq X_{l,p} · X_{l,q}.
 
@@ -211,7 +211,7 @@ def gram_matrices(symmetry: str) -> Mapping[int, Tensor]:
     return {rank: weight.gram for rank, weight in _weights(symmetry).items()}
 
 
-@cache
+@constant
 def _weights(symmetry: str) -> Mapping[int, _Weight]:
     """The natural tensors of every rank that the symmetry leaves."""
     group = parse_symmetry(symmetry)

@@ -10,7 +10,6 @@ spherical harmonics of degree l. It is kept in one of two forms:
 Leading axes are batch axes; they broadcast. Constants are made once, in float64.
 """
 
-from functools import cache
 from itertools import product as cartesian_product
 from math import comb, factorial, prod, sqrt
 
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from camp.cartesian import symmetric
+from camp.cartesian.constants import constant
 from camp.errors import InputError
 
 
@@ -118,7 +118,7 @@ def product(x: Tensor, l1: int, y: Tensor, l2: int, l3: int) -> Tensor:
     return coefficient * stf(_unflatten(joined.flatten(-2), l3), l3)
 
 
-@cache
+@constant
 def levi_civita() -> Tensor:
     """ε_ijk, (3, 3, 3)."""
     epsilon = torch.zeros(3, 3, 3, dtype=torch.float64)
@@ -127,7 +127,7 @@ def levi_civita() -> Tensor:
     return epsilon
 
 
-@cache
+@constant
 def basis(rank: int) -> Tensor:
     """B_l: orthonormal natural tensors, (2l+1, 3^l), entries row-major.
 
@@ -163,7 +163,7 @@ def unpack(packed: Tensor, rank: int) -> Tensor:
     return _unflatten(packed @ basis(rank).to(packed), rank)
 
 
-@cache
+@constant
 def polyadic_matrix(rank: int) -> Tensor:
     """The monomials xᵃyᵇzᶜ of a unit vector, as :func:`camp.cartesian.symmetric.polyadics` orders
     them, → packed D_l: (components, 2l+1).
@@ -182,7 +182,7 @@ def packed_polyadics(unit: Tensor, max_rank: int) -> list[Tensor]:
     return [power @ polyadic_matrix(rank).to(unit) for rank, power in enumerate(monomials)]
 
 
-@cache
+@constant
 def product_table(l1: int, l2: int, l3: int) -> Tensor:
     """The product in packed form: z_c = Σ_ab table[c, a, b] x_a y_b; (2l₃+1, 2l₁+1, 2l₂+1).
 
@@ -218,7 +218,7 @@ def _solid_harmonic(degree: int, order: int) -> list[float]:
     return [value / largest for value in coefficients.values()]
 
 
-@cache
+@constant
 def _component_of_entry(rank: int) -> list[int]:
     """Index of the packed symmetric component that each of the 3^l entries belongs to."""
     position = {exponents: k for k, exponents in enumerate(symmetric.components(rank))}

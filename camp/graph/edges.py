@@ -46,3 +46,34 @@ def reverse_edges(values: Tensor, neighbours: Tensor, reverse: Tensor) -> Tensor
     Shapes: values (…, n, K, u), neighbours (n, K), reverse (n, K); returns (…, n, K, u).
     """
     return _ReverseEdges.apply(values, neighbours * values.shape[-2] + reverse)
+
+
+def neighbour_values(values: Tensor, edges: Edges) -> Tensor:
+    """The values of the neighbours: out[i, k] = values[neighbours[i, k]].
+
+    Shapes: values (n, u); returns (n, K, u). Its derivative is :func:`sum_at_neighbours`.
+    """
+    n, width = edges.neighbours.shape
+    if _by_reversal(values, edges):
+        assert edges.reverse is not None
+        return reverse_edges(
+            values[:, None, :].expand(-1, width, -1), edges.neighbours, edges.reverse
+        )
+    return values.index_select(0, edges.neighbours.flatten()).view(n, width, -1)
+
+
+def sum_at_neighbours(values: Tensor, edges: Edges) -> Tensor:
+    """What every atom gets from its neighbours: out[j] = Σ of values[i, k] with neighbour j.
+
+    Shapes: values (n, K, u), zero in empty slots; returns (n, u).
+    """
+    if _by_reversal(values, edges):
+        assert edges.reverse is not None
+        return reverse_edges(values, edges.neighbours, edges.reverse).sum(1)
+    total = values.new_zeros(values.shape[0], values.shape[2])
+    return total.index_add(0, edges.neighbours.flatten(), values.flatten(0, 1))
+
+
+def _by_reversal(values: Tensor, edges: Edges) -> bool:
+    """On a CPU scattered addition is faster and always in the same order; on a GPU neither."""
+    return edges.reverse is not None and values.device.type != "cpu"

@@ -217,3 +217,12 @@ def test_wrong_shapes_and_ranks_are_refused():
         product(torch.zeros(3), 1, torch.zeros(3), 1, 3)
     with pytest.raises(InputError, match="ends in an axis of 5"):
         unpack(torch.zeros(2, 4), 2)
+
+
+def test_constants_are_real_whoever_asks_first():
+    """Files are checked on a device without numbers, and evaluated without gradients."""
+    with torch.device("meta"), torch.inference_mode():
+        table, rows = product_table(5, 4, 3), basis(7)
+    for constant in (table, rows):
+        assert constant.device.type == "cpu"
+        assert not constant.is_inference()

@@ -1,0 +1,13 @@
+"""CarNet, the Cartesian natural tensor network (arXiv:2510.04015)."""
+
+from camp.models.carnet.settings import CarNetSettings
+from camp.settings.architectures import Architecture
+
+ARCHITECTURE = Architecture(
+    name="carnet",
+    label="CarNet",
+    settings=CarNetSettings,
+    network="camp.models.carnet.network:CarNet",
+    targets=frozenset({"energy", "*"}),
+    published=("camp.models.carnet.published:read",),
+)

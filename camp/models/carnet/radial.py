@@ -1,0 +1,61 @@
+"""Radial functions: a basis of the distance, the same for all species, and one MLP per layer."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from camp.cartesian.radial import chebyshev
+
+
+def number_of_functions(kind: Literal["bessel", "chebyshev"], degree: int) -> int:
+    """How many functions a basis of this degree has."""
+    return degree if kind == "bessel" else degree + 1
+
+
+def radial_basis(
+    lengths: Tensor, cutoff: float, kind: Literal["bessel", "chebyshev"], degree: int
+) -> Tensor:
+    """√(2/r_cut) sin(kπ r/r_cut)/r, k = 1 … degree, or T_0 … T_degree of r/r_cut.
+
+    Shapes: lengths (...) in Å; returns (..., functions), Bessel functions in Å^(−3/2).
+    """
+    x = lengths / cutoff
+    if kind == "chebyshev":
+        return chebyshev(x, degree)
+    frequencies = torch.arange(1, degree + 1, dtype=x.dtype, device=x.device) * math.pi
+    waves = torch.sin(x[..., None] * frequencies)
+    return math.sqrt(2.0 / cutoff) * waves / lengths[..., None]
+
+
+class RadialFunctions(nn.Module):
+    """R_{path,u}(r) of all paths of a layer: MLP(basis) with SiLU, linear at the end.
+
+    :param functions: size of the basis.
+    :param hidden: widths of the hidden layers.
+    """
+
+    def __init__(self, *, functions: int, hidden: Sequence[int], paths: int, channels: int):
+        super().__init__()
+        widths = [functions, *hidden]
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        bound = math.sqrt(3.0 / widths[-1])
+        self.weight = nn.Parameter(torch.empty(paths, widths[-1], channels))
+        nn.init.uniform_(self.weight, -bound, bound)
+        self.bias = nn.Parameter(torch.zeros(paths, 1, channels))
+
+    def forward(self, basis: Tensor, cut: Tensor, scale: Tensor) -> list[Tensor]:
+        """The functions times ``cut`` and ``scale``.
+
+        Shapes: basis (n, K, functions), cut (n, K, 1), scale (paths, 1, u); returns for each path
+        (n, K, u).
+        """
+        for linear in self.hidden:
+            basis = nn.functional.silu(linear(basis))
+        # W (φ cut) + b cut = (W φ + b) cut: the factors cost less before the last product.
+        inputs = torch.cat([basis * cut, cut], dim=-1)
+        weights = torch.cat([self.weight, self.bias], dim=1) * scale
+        return [inputs @ weight for weight in weights]
