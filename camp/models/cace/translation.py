@@ -208,6 +208,6 @@ def translate(weights: Weights, settings: CaceSettings) -> dict[str, Tensor]:
         raise NotReadableError(f"{left[0]} is no weight of a short-range CACE model")
     exact = np.float64 if any(value.dtype == np.float64 for value in ours.values()) else np.float32
     return {
-        name: torch.from_numpy(np.ascontiguousarray(value, dtype=exact))
+        name: torch.from_numpy(np.array(value, dtype=exact, order="C"))
         for name, value in ours.items()
     }
