@@ -18,13 +18,14 @@ def run_train(arguments: argparse.Namespace) -> None:
     settings = load_training(arguments.config)
     reuse_freed_memory()
     quiet_lightning()
-    if "data" in settings:
-        structures = read_structures(settings["data"])
-        split = read_split(settings["split"], len(structures))
+    if settings.data and settings.split:
+        structures = read_structures(settings.data)
+        split = read_split(settings.split, len(structures))
         training = [structures[index] for index in split.train]
         validation = [structures[index] for index in split.validation]
     else:
-        training, validation = (read_structures(settings[part]) for part in ("train", "validation"))
+        assert settings.train and settings.validation
+        training, validation = map(read_structures, (settings.train, settings.validation))
     summaries = train(
         settings,
         training,
@@ -58,7 +59,7 @@ def add_train(verbs) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder for model and logs; with several seeds, for their folders seed-N",
+        help="folder for model and logs; with several seeds, for folders such as camp-seed-N",
     )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")

@@ -71,9 +71,7 @@ def from_header(
         targets=_parsed(said, "targets", tuple[Target, ...], saved.targets or [ENERGY]),
         energy_scale=numbers["energy_scale"],
         energy_shift=numbers["energy_shift"],
-        normalisation=_parsed(
-            said, "normalisation", dict[str, Normalisation], saved.normalisation
-        ),
+        normalisation=_parsed(said, "normalisation", dict[str, Normalisation], saved.normalisation),
         origin=saved.origin,
     )
 

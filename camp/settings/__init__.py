@@ -4,14 +4,19 @@ Read whenever the workflow's graph is built, so nothing heavy is imported here. 
 one line that names the file, the key and what is allowed.
 """
 
-from camp.settings.commands import OwnTraining, load_analysis, load_simulation, load_training
+from camp.settings.commands import (
+    OwnTraining,
+    TrainingJob,
+    load_analysis,
+    load_simulation,
+    load_training,
+)
 from camp.settings.layers import merge, read_yaml
 from camp.settings.loading import load_scale
 from camp.settings.runs import Run
 from camp.settings.scale import Scale
 from camp.settings.sections import (
     AnalysisSettings,
-    DynamicsSettings,
     MdSettings,
     SplitSettings,
     TrainingSettings,
@@ -19,12 +24,12 @@ from camp.settings.sections import (
 
 __all__ = [
     "AnalysisSettings",
-    "DynamicsSettings",
     "MdSettings",
     "OwnTraining",
     "Run",
     "Scale",
     "SplitSettings",
+    "TrainingJob",
     "TrainingSettings",
     "load_analysis",
     "load_scale",

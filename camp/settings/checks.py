@@ -107,7 +107,10 @@ def _simulation(scale: Scale, name: str) -> Complaints:
     if simulation.task not in scale.tasks:
         yield ["task"], _no("task of this scale", simulation.task, scale.tasks)
     elif simulation.model not in (models := scale.tasks[simulation.task].models):
-        yield ["model"], _no(f"architecture of the task '{simulation.task}'", simulation.model, models)
+        yield (
+            ["model"],
+            _no(f"architecture of the task '{simulation.task}'", simulation.model, models),
+        )
     for key, complaint in simulation.md.impossible_times():
         yield ["md", key], complaint
     yield from _under(["start"], _source(scale, simulation.start))

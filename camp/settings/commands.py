@@ -13,7 +13,20 @@ from camp.settings.sections import AnalysisSettings, MdSettings, Targets, Traini
 from camp.settings.words import refused
 
 
-class OwnTraining(Settings):
+class TrainingJob(Settings):
+    """Which model learns what, and how."""
+
+    targets: Targets = Field(["energy", "forces"], description="what the model learns")
+    model: Model = Field({}, validate_default=True, description="see above")
+    training: TrainingSettings = Field(TrainingSettings(), description="see above")
+    labels: dict[str, str] = Field({}, description="texts kept with the model")
+
+    def to_yaml(self) -> str:
+        """The file that says the same."""
+        return to_yaml(self.model_dump(exclude_none=True, exclude={"model": set(FITTED)}))
+
+
+class OwnTraining(TrainingJob):
     """One training of your own. Paths are relative to the current folder."""
 
     task: Annotated[str, text(NAME)] = Field("", description="name; that of the file by default")
@@ -23,10 +36,6 @@ class OwnTraining(Settings):
     train: File | None = Field(None, description="instead of both: structures to train on")
     validation: File | None = Field(None, description="and structures to validate with")
     test: File | None = Field(None, description="kept with the settings only")
-    targets: Targets = Field(["energy", "forces"], description="what the model learns")
-    model: Model = Field({}, validate_default=True, description="see above")
-    training: TrainingSettings = Field(TrainingSettings(), description="see above")
-    labels: dict[str, str] = Field({}, description="texts kept with the model")
 
     @model_validator(mode="after")
     def _has_structures(self) -> Self:
@@ -39,10 +48,6 @@ class OwnTraining(Settings):
                 "'validation' (and 'test')"
             )
         return self
-
-    def to_yaml(self) -> str:
-        """The file that says the same."""
-        return to_yaml(self.model_dump(exclude_none=True, exclude={"model": set(FITTED)}))
 
 
 def to_yaml(content: object) -> str:

@@ -17,6 +17,7 @@ Section = TypeVar("Section", bound=BaseModel)
 # Keys and values that a file may have, counted wherever an alias repeats them.
 MOST_VALUES = 100_000
 
+
 class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is an error, not a silent choice, as is a file whose aliases
     multiply to more than any settings have.

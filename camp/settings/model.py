@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
 from camp.settings.architectures import architectures
 from camp.settings.base import FITTED, ModelSettings
-from camp.settings.words import UNKNOWN_KEY, refused, suggestion, wrong
+from camp.settings.words import UNKNOWN_KEY, refused, wrong
 
 # The architecture of a file that names none.
 DEFAULT_ARCHITECTURE = "camp"
@@ -19,10 +19,10 @@ def choose(given: Any) -> Any:
     """
     if not isinstance(given, dict):
         return given
-    name, known = given.get("architecture", DEFAULT_ARCHITECTURE), architectures()
-    if name not in [*known]:
-        raise refused(wrong(name, f"one of {', '.join(known)}"), "architecture")
-    return known[name].settings.model_validate({**given, "architecture": name})
+    name = given.get("architecture", DEFAULT_ARCHITECTURE)
+    if name not in [*architectures()]:
+        raise refused(_unknown(name), "architecture")
+    return architectures()[name].settings.model_validate({**given, "architecture": name})
 
 
 def _of_a_user(given: Any) -> Any:
@@ -35,9 +35,13 @@ def _of_a_user(given: Any) -> Any:
     return chosen
 
 
+def _unknown(name: Any) -> str:
+    return wrong(name, f"one of {', '.join(architectures())}")
+
+
 def _known(name: str) -> str:
     if name not in architectures():
-        raise refused(f"is '{name}', no architecture{suggestion(name, [*architectures()])}")
+        raise refused(_unknown(name))
     return name
 
 

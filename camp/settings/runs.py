@@ -35,4 +35,3 @@ class Run:
         if found["seed"] is None:
             return cls(found["architecture"], "published")
         return cls(found["architecture"], "own", int(found["seed"]))
-

@@ -98,13 +98,12 @@ class Simulation(SimulationConditions):
     """A simulation of a scale. What is not given is taken from ``simulations.yaml``."""
 
     task: str = Field(description="a task of this scale, whose first model simulates")
-    model: ArchitectureName = Field(
-        "", description="its architecture; the task's first by default"
-    )
+    model: ArchitectureName = Field("", description="its architecture; the task's first by default")
     start: StartSettings = Field(description="where the starting structures are from")
     data: str = Field("", description="label instead of the task's")
     note: str = Field(
-        "", description="remark shown in figures and tables; say so when the model is not the paper's"
+        "",
+        description="remark shown in figures and tables; say so when the model is not the paper's",
     )
     # Replicas side by side are faster than many threads on one.
     resources: ResourceSettings = Field(
@@ -163,9 +162,7 @@ class Scale(Settings):
     def simulating_run(self, simulation: str) -> Run:
         """The model that makes a simulation: the first of its architecture."""
         settings = self.simulations[simulation]
-        return next(
-            run for run in self.runs(settings.task) if run.architecture == settings.model
-        )
+        return next(run for run in self.runs(settings.task) if run.architecture == settings.model)
 
     def dataset_of(self, task: str) -> DatasetSettings:
         return self.datasets[self.tasks[task].dataset]

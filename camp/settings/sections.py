@@ -83,8 +83,8 @@ class SplitSettings(Settings):
     )
 
 
-class DynamicsSettings(Settings):
-    """What an integrator needs to know."""
+class MdSettings(Settings):
+    """One simulation: its conditions, its length, and how it is made."""
 
     temperature: float = Field(
         gt=0, description="K; of the velocities at the start, and of the thermostat"
@@ -92,11 +92,6 @@ class DynamicsSettings(Settings):
     timestep: float = Field(gt=0, le=20, description="fs")
     # The paper's thermostat is not printed; this is a usual one.
     thermostat_time: float = Field(100.0, gt=0, description="fs")
-
-
-class MdSettings(DynamicsSettings):
-    """One simulation: its conditions, its length, and how it is made."""
-
     length: float = Field(gt=0, description="ps, of each replica; a multiple of `sample_every`")
     equilibration: float = Field(
         0.0, ge=0, description="ps before that, always NVT, not analysed; a multiple likewise"
@@ -104,9 +99,7 @@ class MdSettings(DynamicsSettings):
     sample_every: float = Field(
         10.0, gt=0, description="fs between saved frames; a multiple of `timestep`"
     )
-    ensemble: Literal["nvt", "nve"] = Field(
-        "nvt", description="`nvt` (Nosé–Hoover chain) or `nve`"
-    )
+    ensemble: Literal["nvt", "nve"] = Field("nvt", description="`nvt` (Nosé–Hoover chain) or `nve`")
     replicas: int = Field(1, ge=1, description="independent runs")
     seed: int = Field(1, ge=0, description="of the velocities; replica k has `seed` + k − 1")
     engine: Literal["ase", "torchsim"] = Field(
@@ -122,7 +115,10 @@ class MdSettings(DynamicsSettings):
         """Times that do not fit each other: (key, complaint)."""
         timestep, sample = self.timestep, self.sample_every
         if not _is_multiple(sample, timestep):
-            yield "sample_every", f"is {sample:g} fs, no multiple of the timestep of {timestep:g} fs"
+            yield (
+                "sample_every",
+                f"is {sample:g} fs, no multiple of the timestep of {timestep:g} fs",
+            )
         for key in ("length", "equilibration"):
             if (time := getattr(self, key)) and not _is_multiple(1000 * time, sample):
                 yield key, f"is {time:g} ps, no multiple of sample_every ({sample:g} fs)"
@@ -255,7 +251,8 @@ class ReferenceSettings(Source):
         "columns `lag_fs` and `msd_<species>_A2`",
     )
     fetch: PublicFile | None = Field(
-        None, description="the others: a public file of measured or ab initio g(r) of water (Fig. 4)"
+        None,
+        description="the others: a public file of measured or ab initio g(r) of water (Fig. 4)",
     )
 
 

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from camp.data.graphs import LabelledBatch
 from camp.potential.potential import Potential
+from camp.settings import TrainingSettings
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
 from camp.training.loss import training_loss
@@ -33,7 +34,7 @@ class TrainingModule(pl.LightningModule):
     """
 
     def __init__(
-        self, potentials: Sequence[Potential], settings: dict[str, Any], *, compiled: bool = False
+        self, potentials: Sequence[Potential], settings: TrainingSettings, *, compiled: bool = False
     ):
         super().__init__()
         self.settings = settings
@@ -53,8 +54,8 @@ class TrainingModule(pl.LightningModule):
             batch.forces,
             batch.sizes,
             batch.graph.system,
-            energy_weight=self.settings["energy_weight"],
-            forces_weight=self.settings["forces_weight"],
+            energy_weight=self.settings.energy_weight,
+            forces_weight=self.settings.forces_weight,
         )
 
     def metric(self, name: str, member: int) -> str:
@@ -81,19 +82,19 @@ class TrainingModule(pl.LightningModule):
                 # Adam passes over parameters without a gradient.
                 potential.zero_grad(set_to_none=True)
                 continue
-            limit = self.settings["gradient_clip"]
+            limit = self.settings.gradient_clip
             norm = torch.nn.utils.clip_grad_norm_(potential.parameters(), limit)
             self._log_mean("gradient_norm", member, norm)
 
     def on_train_batch_end(self, *_: Any) -> None:
         # Counted from one: Lightning's global_step is the number of optimizer steps taken.
         step, settings = self.global_step, self.settings
-        if step <= settings["ema_start"] or step % settings["ema_every"] == 0:
+        if step <= settings.ema_start or step % settings.ema_every == 0:
             weight = decay(
                 step,
-                largest=settings["ema_decay"],
-                start=settings["ema_start"],
-                power=settings["ema_power"],
+                largest=settings.ema_decay,
+                start=settings.ema_start,
+                power=settings.ema_power,
             )
             for active, average, potential in zip(
                 self.active, self.averages, self.potentials, strict=True
@@ -121,14 +122,14 @@ class TrainingModule(pl.LightningModule):
             {"params": [p for p in potential.parameters() if p.requires_grad]}
             for potential in self.potentials
         ]
-        optimizer = torch.optim.Adam(groups, lr=settings["learning_rate"], amsgrad=True)
+        optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, amsgrad=True)
         schedules: list[Any] = [
             {
                 "scheduler": _PlateauOfOne(
                     optimizer,
                     member,
-                    factor=settings["scheduler_factor"],
-                    patience=settings["scheduler_patience"],
+                    factor=settings.scheduler_factor,
+                    patience=settings.scheduler_patience,
                 ),
                 "monitor": self.metric(MONITOR, member),
                 "interval": "epoch",

@@ -30,7 +30,7 @@ from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
 from camp.potential.potential import Potential
 from camp.potential.saving import save
-from camp.settings.architectures import find_architecture
+from camp.settings import Run, TrainingJob
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
 from camp.training.checkpoints import (
     LAST,
@@ -125,21 +125,21 @@ class _Indices(Dataset):
         return index
 
 
-def fingerprint(settings: Mapping[str, Any], data: Sequence[GraphDataset], seed: int) -> str:
+def fingerprint(settings: TrainingJob, data: Sequence[GraphDataset], seed: int) -> str:
     """Hash of all that defines a training, to recognise its own checkpoints."""
     hashes = [dataset.content_hash for dataset in data]
-    content = json.dumps([settings["model"], settings["training"], hashes, seed], sort_keys=True)
+    sections = settings.model.model_dump(), settings.training.model_dump()
+    content = json.dumps([*sections, hashes, seed], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def new_potential(settings: Mapping[str, Any], training: GraphDataset, seed: int) -> Potential:
+def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> Potential:
     """A potential with fresh parameters, fitted in scale and shift to the training set."""
     statistics = training.statistics()
-    chosen = find_architecture(settings["model"]["architecture"]).settings(**settings["model"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Potential(
-            chosen.fitted(average_neighbours=statistics.average_neighbours),
+            settings.model.fitted(average_neighbours=statistics.average_neighbours),
             species=statistics.species,
             energy_scale=statistics.rms_force,
             energy_shift=statistics.mean_energy_per_atom,
@@ -148,13 +148,13 @@ def new_potential(settings: Mapping[str, Any], training: GraphDataset, seed: int
                 "seed": seed,
                 "training_structures": len(training),
                 "training_data_sha256": training.content_hash,
-                **settings.get("labels", {}),
+                **settings.labels,
             },
         )
 
 
 def train(
-    settings: Mapping[str, Any],
+    settings: TrainingJob,
     training: list[Atoms],
     validation: list[Atoms],
     *,
@@ -165,14 +165,13 @@ def train(
     devices: int = 1,
 ) -> list[dict[str, Any]]:
     """Train one potential and write model.safetensors, metrics.csv and training.json to ``out``;
-    or one for each of several seeds side by side, each to a folder ``seed-N`` in ``out``.
+    or one for each of several seeds side by side, each to a folder of its run's name in ``out``.
 
     An interrupted training leaves a checkpoint, from which ``resume`` continues exactly where the
     last epoch ended; so does one that this version of the code has finished, if its model is gone.
     The weights kept are those with the best validation error among the
     averaged ones, or the last if the training ends before averaging begins.
 
-    :param settings: with the sections ``model`` and ``training`` of a task.
     :param seeds: of weights and order of batches.
     :param cache: folder for processed graphs.
     :param devices: GPUs (or processes, without a GPU) that share every step; each of them takes
@@ -180,7 +179,7 @@ def train(
     :return: the summary of each seed, as in training.json.
     :raises InputError: bad structures, a folder in use or with another training in it.
     """
-    cutoff, bar = settings["model"]["cutoff"], sys.stderr.isatty()
+    cutoff, bar = settings.model.cutoff, sys.stderr.isatty()
     datasets = [
         GraphDataset(part, cutoff, cache=cache, progress=bar) for part in (training, validation)
     ]
@@ -190,7 +189,12 @@ def train(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
-    folders = {seeds[0]: out} if len(seeds) == 1 else {seed: out / f"seed-{seed}" for seed in seeds}
+    folders = {seeds[0]: out}
+    if len(seeds) > 1:
+        name = settings.model.architecture
+        folders = {seed: out / Run(name, "own", seed).name for seed in seeds}
+        # What they share.
+        out = out / f"{name}-seeds"
     if len(folders) > 1 and not datasets[0].is_uniform:
         raise InputError(
             "structures with different numbers of atoms cannot be trained with several seeds "
@@ -225,7 +229,7 @@ def train(
 
 
 def _train(
-    settings: Mapping[str, Any],
+    settings: TrainingJob,
     datasets: Sequence[GraphDataset],
     folders: Mapping[int, Path],
     identities: list[str],
@@ -234,16 +238,16 @@ def _train(
     devices: int,
 ) -> dict[int, dict[str, Any]]:
     """Train the seeds of these folders together, save, and return their summaries."""
-    options = settings["training"]
-    compiled = bool(options["compile"])
+    options = settings.training
+    compiled = options.compile
     if compiled and not can_compile() and not torch.cuda.is_available():
         print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
         compiled = False
     potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
-    module = TrainingModule(potentials, dict(options), compiled=compiled)
+    module = TrainingModule(potentials, options, compiled=compiled)
     tables = MetricsTables([folder / METRICS_FILE for folder in folders.values()])
-    best = BestAverages(len(folders), start=options["ema_start"])
-    end = EarlyEnd(len(folders), patience=options["patience"], max_steps=options["max_steps"])
+    best = BestAverages(len(folders), start=options.ema_start)
+    end = EarlyEnd(len(folders), patience=options.patience, max_steps=options.max_steps)
     bar = sys.stderr.isatty()
     plugins: list[Any] = [KeepPrevious()]
     if SLURMEnvironment.detect():
@@ -253,7 +257,7 @@ def _train(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        max_epochs=options["max_epochs"],
+        max_epochs=options.max_epochs,
         callbacks=[
             _Identity(identities),
             LearningRateMonitor(),
@@ -275,7 +279,7 @@ def _train(
         log_every_n_steps=1,
         deterministic=True,
     )
-    data = TrainingData(*datasets, batch_size=options["batch_size"], seeds=list(folders))
+    data = TrainingData(*datasets, batch_size=options.batch_size, seeds=list(folders))
     try:
         with writing(out):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)

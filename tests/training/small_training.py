@@ -11,33 +11,21 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from camp.models.camp.settings import CampSettings
-from camp.settings import DEFAULT_MODEL, DEFAULT_TRAINING
+from camp.settings import TrainingJob, TrainingSettings
 from camp.training.module import TrainingModule
 from camp.training.train import METRICS_FILE
 
 SMALL = CampSettings(
     cutoff=4, channels=3, max_rank=1, layers=2, radial_hidden=[3], readout_hidden=[3]
 )
-SETTINGS = {
-    "model": {
-        **DEFAULT_MODEL,
-        "channels": 4,
-        "max_rank": 2,
-        "layers": 2,
-        "cutoff": 4.0,
-        "radial_hidden": [4],
-        "readout_hidden": [4],
-    },
-    "training": {
-        **DEFAULT_TRAINING,
-        "batch_size": 2,
-        "max_epochs": 6,
-        "patience": 50,
-        "ema_start": 5,
-        "ema_every": 2,
-        "compile": False,
-    },
-}
+SETTINGS = TrainingJob(
+    model=CampSettings(
+        channels=4, max_rank=2, layers=2, cutoff=4.0, radial_hidden=[4], readout_hidden=[4]
+    ),
+    training=TrainingSettings(
+        batch_size=2, max_epochs=6, patience=50, ema_start=5, ema_every=2, compile=False
+    ),
+)
 
 
 def clusters(count, seed=0):
@@ -55,7 +43,9 @@ def clusters(count, seed=0):
 
 
 def settings(**training):
-    return {**SETTINGS, "training": {**SETTINGS["training"], **training}}
+    """These settings with other values, impossible ones too."""
+    changed = SETTINGS.training.model_copy(update=training)
+    return SETTINGS.model_copy(update={"training": changed})
 
 
 def metrics(folder):

@@ -40,7 +40,7 @@ def test_each_model_as_if_it_were_alone():
     dataset = GraphDataset(clusters(6), 4.0)
     models = [potential(seed) for seed in (1, 2, 3)]
     batches = [dataset.batch(indices) for indices in ([0, 1], [4, 2], [3, 5])]
-    module = TrainingModule(models[:1], SETTINGS["training"])
+    module = TrainingModule(models[:1], SETTINGS.training)
     traced = TracedLoss(module.loss, models, backend=None)
     losses, gradients = losses_and_gradients(traced, batches)
     for model, batch, loss, ours in zip(models, batches, losses, gradients, strict=True):
@@ -63,7 +63,9 @@ def test_each_model_as_if_it_were_alone():
 
 # Ends after another number of epochs for each seed, when validation gets worse once.
 SHORT = settings(max_epochs=8, patience=1, learning_rate=0.05)
-SHORT["model"] = {**SHORT["model"], "max_rank": 1, "layers": 1}
+SHORT = SHORT.model_copy(
+    update={"model": SHORT.model.model_copy(update={"max_rank": 1, "layers": 1})}
+)
 
 
 def together(out, seeds, **options):
@@ -81,7 +83,7 @@ def test_each_seed_has_its_folder_as_if_it_were_alone(pair, tmp_path):
     """Rounding differs, so the comparison is not to the last bit."""
     data = clusters(6), clusters(3, seed=9)
     for seed in (1, 2):
-        alone, folder = tmp_path / str(seed), pair / f"seed-{seed}"
+        alone, folder = tmp_path / str(seed), pair / f"camp-seed-{seed}"
         train(SHORT, *data, seeds=[seed], out=alone)
         summary, expected = (json.loads((f / SUMMARY_FILE).read_text()) for f in (folder, alone))
         for key in ("seed", "steps", "epochs", "stop_reason", "parameters", "fingerprint"):
@@ -92,14 +94,16 @@ def test_each_seed_has_its_folder_as_if_it_were_alone(pair, tmp_path):
                 assert float(value) == pytest.approx(float(other[name]), rel=1e-3), name
         ours, theirs = (camp.load(f / MODEL_FILE).evaluate(data[1]) for f in (folder, alone))
         np.testing.assert_allclose(ours.energies, theirs.energies, rtol=1e-4)
-    assert kinds_of_checkpoints(pair) == {"finished"}
+    assert kinds_of_checkpoints(pair / "camp-seeds") == {"finished"}
 
 
 def test_another_second_seed_leaves_the_first_alone(pair, tmp_path):
     together(tmp_path, [1, 3])
-    assert metrics(tmp_path / "seed-1") == metrics(pair / "seed-1")
-    assert (tmp_path / "seed-3" / MODEL_FILE).exists()
-    ours, theirs = (camp.load(f / "seed-1" / MODEL_FILE).state_dict() for f in (tmp_path, pair))
+    assert metrics(tmp_path / "camp-seed-1") == metrics(pair / "camp-seed-1")
+    assert (tmp_path / "camp-seed-3" / MODEL_FILE).exists()
+    ours, theirs = (
+        camp.load(f / "camp-seed-1" / MODEL_FILE).state_dict() for f in (tmp_path, pair)
+    )
     for name, value in ours.items():
         assert torch.equal(value, theirs[name]), name
 
@@ -110,7 +114,7 @@ def test_resumed_together_equals_uninterrupted(pair, tmp_path):
     with pytest.raises(InputError, match="--resume"):
         together(tmp_path, [1, 2])
     together(tmp_path, [1, 2], resume=True)
-    for seed in ("seed-1", "seed-2"):
+    for seed in ("camp-seed-1", "camp-seed-2"):
         assert metrics(tmp_path / seed) == metrics(pair / seed)
         ours, theirs = (camp.load(f / seed / MODEL_FILE).state_dict() for f in (tmp_path, pair))
         for name, value in ours.items():
