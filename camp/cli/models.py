@@ -62,7 +62,7 @@ def add_train(verbs) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder for model and logs; with several seeds, for their folders seed-N",
+        help="folder for model and logs; with several seeds, for folders such as camp-seed-N",
     )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from camp.errors import InputError
 if TYPE_CHECKING:
     from camp.md.simulate import MakeEngine
     from camp.potential.potential import Potential
+    from camp.settings import MdSettings
 
 
 def run_md(arguments: argparse.Namespace) -> None:
@@ -24,11 +25,11 @@ def run_md(arguments: argparse.Namespace) -> None:
     from camp.settings import load_simulation
 
     settings = load_simulation(arguments.config)
-    replicas = arguments.replicas or range(1, settings["replicas"] + 1)
-    if max(replicas) > settings["replicas"]:
+    replicas = arguments.replicas or range(1, settings.replicas + 1)
+    if max(replicas) > settings.replicas:
         raise InputError(
             f"--replicas asks for replica {max(replicas)}; {arguments.config} has "
-            f"{settings['replicas']}"
+            f"{settings.replicas}"
         )
     check_device(arguments.device)
     reuse_freed_memory()
@@ -45,7 +46,7 @@ def run_md(arguments: argparse.Namespace) -> None:
         set_aside=arguments.set_aside,
         progress=sys.stderr.isatty(),
         machine={
-            "engine": settings["engine"],
+            "engine": settings.engine,
             "device": arguments.device,
             "dtype": arguments.dtype,
             "threads": torch.get_num_threads(),
@@ -57,9 +58,12 @@ def run_md(arguments: argparse.Namespace) -> None:
 
 
 def _engine_maker(
-    potential: "Potential", settings: Mapping[str, Any], arguments: argparse.Namespace
+    potential: "Potential", settings: "MdSettings", arguments: argparse.Namespace
 ) -> "MakeEngine":
-    if settings["engine"] == "torchsim":
+    from camp.md.states import Dynamics
+
+    dynamics = Dynamics(settings.temperature, settings.timestep, settings.thermostat_time)
+    if settings.engine == "torchsim":
         # In this order: the model says what to install where TorchSim is missing.
         from camp.potential.torchsim import TorchSimModel  # isort: split
         from camp.md.torchsim_engine import TorchSimEngine
@@ -69,9 +73,9 @@ def _engine_maker(
             device=arguments.device,
             dtype=arguments.dtype,
             accelerate=arguments.accelerate,
-            compiled=settings["compile"],
+            compiled=settings.compile,
         )
-        return lambda states, ensemble: TorchSimEngine(model, states, settings, ensemble=ensemble)
+        return lambda states, ensemble: TorchSimEngine(model, states, dynamics, ensemble=ensemble)
 
     from camp.md.ase_engine import AseEngine
     from camp.potential.calculator import Calculator
@@ -82,10 +86,10 @@ def _engine_maker(
             device=arguments.device,
             dtype=arguments.dtype,
             accelerate=arguments.accelerate,
-            compiled=settings["compile"],
+            compiled=settings.compile,
         )
 
-    return lambda states, ensemble: AseEngine(calculator, states, settings, ensemble=ensemble)
+    return lambda states, ensemble: AseEngine(calculator, states, dynamics, ensemble=ensemble)
 
 
 def _replicas(text: str) -> Sequence[int]:

@@ -41,12 +41,12 @@ def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
 def training_curves(task: str, metrics: Sequence[str | Path], scale: str, data: str) -> Figure:
     """Validation errors against the optimisation step, one line for each seed.
 
-    :param metrics: files …/seed-<n>/metrics.csv; the folder's name is the label.
+    :param metrics: files …/<architecture>-seed-<n>/metrics.csv; the folder's name is the label.
     :param data: label of the data.
     :raises InputError: see :func:`read_metrics`.
     """
     names = [Path(path).parent.name.replace("-", " ") for path in metrics]
-    seeds = ", ".join(name.removeprefix("seed ") for name in names)
+    seeds = ", ".join(name.rpartition("seed ")[2] for name in names)
     figure, panels = make_figure(
         f"Training of {task}",
         f"This work, scale {scale} — data: {data}; weights: own; seeds {seeds}",

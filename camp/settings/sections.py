@@ -91,8 +91,8 @@ class SplitSettings(Settings):
     )
 
 
-class DynamicsSettings(Settings):
-    """What an integrator needs to know."""
+class MdSettings(Settings):
+    """One simulation: its conditions, its length, and how it is made."""
 
     temperature: float = Field(
         gt=0, description="K; of the velocities at the start, and of the thermostat"
@@ -100,11 +100,6 @@ class DynamicsSettings(Settings):
     timestep: float = Field(gt=0, le=20, description="fs")
     # The paper's thermostat is not printed; this is a usual one.
     thermostat_time: float = Field(100.0, gt=0, description="fs")
-
-
-class MdSettings(DynamicsSettings):
-    """One simulation: its conditions, its length, and how it is made."""
-
     length: float = Field(gt=0, description="ps, of each replica; a multiple of `sample_every`")
     equilibration: float = Field(
         0.0, ge=0, description="ps before that, always NVT, not analysed; a multiple likewise"
