@@ -169,7 +169,6 @@ def _complete_simulation(paper: Json, simulation: Json, tasks: Json, content: Js
     """A simulation with everything that is said elsewhere."""
     task = tasks.get(simulation["task"], {})
     defaults = {
-        "paper": {},
         "md": DEFAULT_MD,
         "analysis": DEFAULT_ANALYSIS,
         "start": {"frames": 1, "seed": 0, "repeat": [1, 1, 1]},

@@ -252,7 +252,6 @@ SEEDS = _list(_whole(0), least=1, unique=True)
 _TASK: Json = {
     "title": TEXT,
     "system": _choice("lips", "water", "molecule", "graphene"),
-    "paper": _mapping({"energy": TEXT, "forces": TEXT}),
     "split": SPLIT,
     "model": MODEL,
     "training": TRAINING,
@@ -274,9 +273,6 @@ DATASET = _mapping(
 )
 _SIMULATION: Json = {
     "title": TEXT,
-    "paper": _mapping(
-        {"diffusivity": TEXT, "diffusivity_mae": TEXT, "stability": TEXT, "speed": _list(TEXT)}
-    ),
     "md": MD,
     "analysis": ANALYSIS,
 }

@@ -78,12 +78,14 @@ def evaluation_record(
     """What is kept of an evaluation: metrics, and why some of them may not be reported.
 
     :param unavailable: "energy" or "forces" → the reason why its errors mean nothing.
-    :param labels: task, seed, scale, data, weights, train_size (structures), note.
+    :param labels: task, architecture, parameters, seed, scale, data, generated, weights,
+        train_size (structures), note.
     """
     measured = comparison.metrics()
     hidden = {name for quantity in unavailable for name in METRICS[quantity]}
     return {
         **labels,
+        "targets": list(METRICS),
         "frames": len(comparison.energies),
         "metrics": {name: None if name in hidden else value for name, value in measured.items()},
         "unavailable": unavailable,
@@ -93,12 +95,14 @@ def evaluation_record(
 def describe(record: dict[str, Any]) -> str:
     """An evaluation as a few lines of text."""
     lines = [f"{record['frames']} structures"]
-    units = {"energy_{}_per_atom": "meV/atom", "energy_{}": "meV", "forces_{}": "meV/Å"}
-    for name, unit in units.items():
+    for target, name, title, unit in (
+        ("energy", "energy_{}_per_atom", "energy per atom", "meV/atom"),
+        ("energy", "energy_{}", "energy", "meV"),
+        ("forces", "forces_{}", "forces", "meV/Å"),
+    ):
         mae, rmse = (record["metrics"][name.format(kind)] for kind in ("mae", "rmse"))
-        title = name.replace("_{}", "").replace("_", " ")
         if mae is None:
-            lines.append(f"{title:16} missing: {record['unavailable'][title.split()[0]]}")
+            lines.append(f"{title:16} missing: {record['unavailable'][target]}")
         else:
             lines.append(f"{title:16} MAE {1000 * mae:.4g}, RMSE {1000 * rmse:.4g} {unit}")
     return "\n".join(lines)
