@@ -125,15 +125,18 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument("--title", default="")
     labels.add_argument("--task")
     labels.add_argument("--scale")
+    labels.add_argument("--architecture", metavar="NAME", help="of the model")
     labels.add_argument("--weights", choices=("own", "published"))
     labels.add_argument("--data-label", metavar="TEXT")
+    labels.add_argument("--generated", action="store_true", help="data made here, not a paper's")
     labels.add_argument("--seed", type=int)
     labels.add_argument("--train-size", type=int, metavar="N")
     labels.add_argument("--note", default="")
 
 
 def _labels(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("simulation", "title", "task", "scale", "weights", "seed", "train_size", "note")
+    names = ("simulation", "title", "task", "scale", "architecture", "weights", "seed")
+    names += ("train_size", "generated", "note")
     return {name: getattr(arguments, name) for name in names} | {"data": arguments.data_label}
 
 
@@ -184,7 +187,7 @@ def run_scan(arguments: argparse.Namespace) -> None:
     from camp.potential.saving import load
 
     potential = load(arguments.model)
-    labels = _labels(arguments)
+    labels = _labels(arguments) | {"architecture": potential.architecture}
     if arguments.kind == "dimer":
         from ase.data import chemical_symbols
 

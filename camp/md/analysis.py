@@ -45,7 +45,8 @@ def analyse(
     """Stability, structure, diffusion and energy of a simulation.
 
     :param folders: run folders of ``camp md``, each with all replicas or some of them.
-    :param labels: what the analysis is of: simulation, title, scale, task, weights, data, note.
+    :param labels: what the analysis is of: simulation, title, scale, task, architecture, weights,
+        data, generated, note.
     :param reference_structures: of a molecule, for the criterion "bonds".
     :return: the content of an analysis file.
     :raises InputError: a folder without a finished run, replicas of different runs, a species
@@ -101,7 +102,7 @@ def analyse_reference(
 
     :param structures: frames of one system, in any order; cells may differ.
     :param settings: as for :func:`analyse`; what concerns stability is ignored.
-    :param labels: title, scale, data, note.
+    :param labels: title, scale, data, generated, note.
     :param msd: CSV file of mean-squared displacements with the columns lag_fs and
         msd_<species>_A2.
     :return: the content of an analysis file, with "reference": true.

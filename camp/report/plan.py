@@ -181,7 +181,7 @@ def _simulation(scale: Scale, name: str, results: Path) -> Item:
 def _measured_rates(speed: Path) -> Iterator[float]:
     if speed.exists():
         for record in read_json(speed):
-            if record["contestant"] == "CAMP" and record.get("md_steps_per_second"):
+            if record["kind"] == "accelerated" and record.get("md_steps_per_second"):
                 yield record["md_steps_per_second"]
 
 

@@ -297,17 +297,11 @@ class TaskData(Settings):
     targets: Targets = Field(
         ["energy", "forces"], description="what the models learn and are judged by"
     )
-    paper: dict[Literal["energy", "forces"], str] = Field(
-        {}, description="ids of the numbers of the paper that an evaluation answers"
-    )
 
 
 class SimulationConditions(Settings):
     """A simulation as ``simulations.yaml`` has it."""
 
     title: str
-    paper: dict[
-        Literal["diffusivity", "diffusivity_mae", "stability", "speed"], str | list[str]
-    ] = Field({}, description="ids of the numbers of the paper that it answers")
     md: MdSettings
     analysis: AnalysisSettings
