@@ -386,15 +386,13 @@ def tensors_are_where_their_atoms_are(potential: Potential) -> None:
 def tensors_add_up_or_stay(potential: Potential) -> None:
     """Two distant copies have twice an extensive tensor, and the same of any other."""
     one, both = _copies(potential)
-    with_shift = {
-        name: module.shift.abs().max() > 0 for name, module in potential.properties.items()
-    }
+    shifted = {name for name in potential.properties if potential.property_of(name).shift.any()}
     for target, old, new in _tensors(potential, potential.evaluate(one), potential.evaluate(both)):
         if target.of_atoms:
             _close(new, np.concatenate([old, old]), 1e-9)
         elif not target.extensive:
             _close(new, old, 1e-9)
-        elif not with_shift[target.name]:
+        elif target.name not in shifted:
             _close(new, 2 * old, 1e-9)
 
 

@@ -5,18 +5,18 @@ A folder ``config/papers/<paper>/`` holds ``numbers.csv`` (see :mod:`camp.report
 nothing that draws is imported here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from camp.errors import InputError
 from camp.report.paper import PaperNumber, read_paper_numbers
 from camp.settings.base import Settings
-from camp.settings.layers import read_yaml, suggestion
+from camp.settings.layers import Layer, Layers, read_yaml
 
 NUMBERS, TABLES = "numbers.csv", "tables.yaml"
 
@@ -170,10 +170,7 @@ def load_paper(folder: str | Path) -> Paper:
     """
     folder = Path(folder)
     path = folder / TABLES
-    try:
-        content = _TablesFile.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise InputError(f"{path}: {_complaint(error)}") from None
+    content = Layers([Layer(str(path), read_yaml(path))]).validate(_TablesFile)
     numbers = folder / NUMBERS
     return Paper(
         name=folder.resolve().name,
@@ -225,21 +222,3 @@ def _named(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         raise InputError(f"no {kind} {name!r}; choose one of {', '.join(known) or 'none'}")
     return known[name]
-
-
-def _complaint(error: ValidationError) -> str:
-    """The first thing wrong, misspelt keys before wrong values."""
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    keys = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        *where, wrong = first["loc"]
-        return f"{keys} is not a known key{suggestion(str(wrong), [*_keys(where)])}"
-    if first["type"] == "missing":
-        return f"{keys} is missing"
-    return f"{keys} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-def _keys(where: list[int | str]) -> Iterator[str]:
-    """The keys that the file may have at a place."""
-    kinds = {"tables": TableDeclaration, "figures": FigureDeclaration}
-    yield from (kinds[str(where[0])] if where else _TablesFile).model_fields

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from camp.errors import InputError
 from camp.report.metrics import METRICS, Metric, proper_unit
-from camp.settings.layers import suggestion
+from camp.settings.words import suggestion
 
 COLUMNS = (
     "id",

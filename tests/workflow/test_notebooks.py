@@ -27,7 +27,8 @@ from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.report.inspection import find_run, read_frames
-from camp.training.callbacks import COLUMNS
+from camp.settings import AnalysisSettings, MdSettings
+from camp.training.callbacks import columns
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = ("training", "model", "trajectory")
@@ -86,7 +87,7 @@ def write_run(results: Path, potential: Potential) -> dict[str, Path]:
     write_split(files["split"], Split([0, 2], [4], TEST_FRAMES, seed=1), dataset="box.xyz.gz")
     # One epoch without validation, as when it is not done every epoch.
     rows = [[0, 2, 9.0, "", "", 0.01, 3.0, 1.0], [1, 4, 8.0, 0.02, 0.5, 0.01, 2.0, 2.0]]
-    lines = [",".join(map(str, row)) for row in [list(COLUMNS), *rows]]
+    lines = [",".join(map(str, row)) for row in [columns(["energy", "forces"]), *rows]]
     files["metrics"].write_text("\n".join(lines) + "\n", encoding="utf-8")
     comparison = compare(potential, [frames[index] for index in TEST_FRAMES])
     comparison.save(files["predictions"])
