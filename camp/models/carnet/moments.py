@@ -92,60 +92,46 @@ class AtomicMoments(nn.Module):
         paths: Sequence[Sequence[Path]],
         channels: int,
         average_neighbours: float,
-        radial_functions: int,
-        radial_hidden: Sequence[int],
+        radial: RadialFunctions,
     ):
         super().__init__()
-        self.paths = [path for into in paths for path in into]
-        self.ranks = len(paths)
-        self.radial = RadialFunctions(
-            functions=radial_functions,
-            hidden=radial_hidden,
-            paths=len(self.paths),
-            channels=channels,
-        )
+        self.paths = paths
+        self.radial = radial
         self.path_weights = path_weights(paths, channels)
         self.normalisation = 1.0 / math.sqrt(average_neighbours)
 
     def forward(self, features: Sequence[Tensor], geometry: Geometry) -> list[Tensor]:
         """Moments of all ranks."""
         weights = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
-        radial = self.radial(geometry.radial_basis, geometry.cut, weights)
-        n, _, channels = features[0].shape
-        width = geometry.edges.neighbours.shape[1]
+        radial = iter(self.radial(geometry.radial_basis, geometry.cut, weights))
         scalars = neighbour_values(features[0][:, 0, :], geometry.edges)
-        moments: list[Tensor | None] = [None] * self.ranks
-        sent: list[Tensor | None] = [None] * self.ranks
-        for path, function in zip(self.paths, radial, strict=True):
-            l1, l2, l3 = path
-            if l1 == 0:
-                direction = geometry.directions[l3].transpose(1, 2)
-                moments[l3] = torch.bmm(direction, function * scalars)
-                continue
-            feature = features[l1]
-            if l2 == 0:
-                product = feature[:, None]
-            else:
-                product = torch.bmm(geometry.matrices[path], feature)
-                product = product.view(n, width, 2 * l3 + 1, channels)
-            function, before = function[:, :, None, :], sent[l3]
-            sent[l3] = (
-                product * function if before is None else torch.addcmul(before, product, function)
-            )
-        return [
-            self._total(rank, moments[rank], sent[rank], geometry.edges, features[0])
-            for rank in range(self.ranks)
-        ]
+        moments = []
+        for rank, paths in enumerate(self.paths):
+            moment, sent = _zeros(features[0], rank), None
+            for path in paths:
+                function = next(radial)
+                if path[0] == 0:
+                    numbers = function * scalars
+                    moment = torch.bmm(geometry.directions[rank].transpose(1, 2), numbers)
+                    continue
+                product, function = self._product(path, features, geometry), function[:, :, None, :]
+                # In place: the sum before is needed by no derivative.
+                sent = product * function if sent is None else sent.addcmul_(product, function)
+            if sent is not None:
+                received = sum_at_neighbours(sent.flatten(2), geometry.edges)
+                moment = moment + received.view_as(moment)
+            moments.append(moment)
+        return moments
 
-    def _total(
-        self, rank: int, moment: Tensor | None, sent: Tensor | None, edges: Edges, like: Tensor
-    ) -> Tensor:
-        if sent is not None:
-            received = sum_at_neighbours(sent.flatten(2), edges).view(-1, *sent.shape[2:])
-            return received if moment is None else moment + received
-        if moment is None:
-            return like.new_zeros(like.shape[0], 2 * rank + 1, like.shape[2])
-        return moment
+    def _product(self, path: Path, features: Sequence[Tensor], geometry: Geometry) -> Tensor:
+        """[x_{l₁} × D_{l₂}]_{l₃} of an atom's features and the directions in which its neighbours
+        see it, (n, K, 2l₃+1, u); the same for all of them where l₂ = 0.
+        """
+        l1, l2, l3 = path
+        if l2 == 0:
+            return features[l1][:, None]
+        product = torch.bmm(geometry.matrices[path], features[l1])
+        return product.unflatten(1, (-1, 2 * l3 + 1))
 
 
 class HyperMoments(ExactTables):
@@ -201,13 +187,17 @@ class HyperMoments(ExactTables):
     ) -> Tensor:
         """All products into one rank, as one product of matrices."""
         if not into:
-            n, _, channels = moments[0].shape
-            return moments[0].new_zeros(n, 2 * rank + 1, channels)
+            return _zeros(moments[0], rank)
         outer = [
             ((power[l1] * weight)[:, :, None, :] * moments[l2][:, None, :, :]).flatten(1, 2)
             for (l1, l2, _), weight in zip(into, weights, strict=True)
         ]
         return self.table(_name(into)) @ torch.cat(outer, dim=1)
+
+
+def _zeros(like: Tensor, rank: int) -> Tensor:
+    """A tensor of this rank for every atom and channel."""
+    return like.new_zeros(like.shape[0], 2 * rank + 1, like.shape[2])
 
 
 def _name(paths: Sequence[Path]) -> str:

@@ -16,7 +16,12 @@ from camp.models.carnet.channels import channel_map
 from camp.models.carnet.heads import Readout, TensorHead
 from camp.models.carnet.moments import AtomicMoments, EdgeMatrices, Geometry, HyperMoments
 from camp.models.carnet.paths import Path, product_paths
-from camp.models.carnet.radial import number_of_functions, radial_basis
+from camp.models.carnet.radial import (
+    RadialFunctions,
+    number_of_functions,
+    radial_basis,
+    typical_size,
+)
 from camp.models.carnet.repulsion import ZblRepulsion
 from camp.models.carnet.settings import CarNetSettings
 from camp.targets import ENERGY, Target
@@ -37,12 +42,18 @@ class CarNetLayer(nn.Module):
         self.input_map = (
             channel_map("independent", ranks=in_rank + 1, **maps) if settings.input_map else None
         )
+        paths = paths_of(settings, in_rank, max_rank)
         self.atomic = AtomicMoments(
-            paths=paths_of(settings, in_rank, max_rank),
+            paths=paths,
             channels=channels,
             average_neighbours=settings.average_neighbours,
-            radial_functions=number_of_functions(settings.radial_basis, settings.radial_degree),
-            radial_hidden=_widths(settings.radial_hidden, channels),
+            radial=RadialFunctions(
+                functions=number_of_functions(settings.radial_basis, settings.radial_degree),
+                size=typical_size(settings.radial_basis, settings.cutoff),
+                hidden=_widths(settings.radial_hidden, channels),
+                paths=sum(len(into) for into in paths),
+                channels=channels,
+            ),
         )
         self.moment_map = channel_map(settings.moment_map, ranks=max_rank + 1, **maps)
         self.hyper = HyperMoments(

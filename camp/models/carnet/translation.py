@@ -26,10 +26,9 @@ class Names:
         """Whether there are parameters with this beginning of their names."""
         return any(name.startswith(prefix) for name in self.state)
 
-    def element_bias(self, prefix: str) -> list[float] | None:
-        """The number of each species that is added to its atoms' values."""
-        bias = self.state.get(f"{prefix}element_bias")
-        return None if bias is None else bias.reshape(self.species).tolist()
+    def element_bias(self) -> list[float]:
+        """The energy of each species that is added to its atoms'."""
+        return self.state["readout.element_bias"].reshape(self.species).tolist()
 
     def backbone(self, out_rank: int) -> dict[str, Tensor]:
         """Embedding and layers, of which the last has ranks up to ``out_rank``."""
