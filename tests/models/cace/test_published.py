@@ -48,10 +48,14 @@ def check(path, results, dtype, *, tolerance):
         energy = ev * float(results[f"{k}_energy_with_E0" if with_e0 else f"{k}_energy"])
         if dtype == torch.float64:
             assert found.energies[0] == pytest.approx(energy, rel=1e-9, abs=1e-9)
-        np.testing.assert_allclose(found.forces[0], ev * results[f"{k}_forces"], atol=tolerance)
+        np.testing.assert_allclose(
+            found.forces[0], ev * results[f"{k}_forces"], rtol=0, atol=tolerance
+        )
         if atoms.cell.rank == 3 and atoms.pbc.all():
             stress = full_3x3_to_voigt_6_stress(found.stresses[0])
-            np.testing.assert_allclose(stress, ev * results[f"{k}_stress"], atol=0.01 * tolerance)
+            np.testing.assert_allclose(
+                stress, ev * results[f"{k}_stress"], rtol=0, atol=0.01 * tolerance
+            )
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,13 @@ def check_features(potential, atoms, expected_b, expected_a):
     for t, (a, b) in enumerate(potential.network.layers(edges)):
         found = b.detach().view(shape).transpose(1, 2)[: len(expected_b)].numpy()
         largest = max(1.0, np.abs(expected_b[..., t]).max())
-        np.testing.assert_allclose(found, expected_b[..., t], atol=1e-9 * largest)
+        np.testing.assert_allclose(found, expected_b[..., t], rtol=0, atol=1e-9 * largest)
         if expected_a is not None:
             # The published program's vectors point the other way.
             signed = torch.cat([(-1) ** degree * one for degree, one in enumerate(a)])
             found = signed.detach().movedim(0, 1).reshape(shape).transpose(1, 2).numpy()
             largest = max(1.0, np.abs(expected_a[..., t]).max())
-            np.testing.assert_allclose(found, expected_a[..., t], atol=1e-9 * largest)
+            np.testing.assert_allclose(found, expected_a[..., t], rtol=0, atol=1e-9 * largest)
 
 
 def test_energies_of_ethanol_are_converted(shared_data):
