@@ -8,16 +8,19 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+include: "rules/common.smk"
+include: "rules/common_simulations.smk"
+
+
 wildcard_constraints:
     scale=r"[a-z0-9][a-z0-9_-]*",
     task=r"[A-Za-z0-9._-]+",
     dataset=r"[A-Za-z0-9._-]+",
-    run=r"published|seed-\d+",
+    run=one_of(run.name for task in SCALE.tasks for run in SCALE.runs(task)),
+    architecture=one_of(name for task in SCALE.tasks.values() for name in task.models),
     simulation=r"[A-Za-z0-9._-]+",
 
 
-include: "rules/common.smk"
-include: "rules/common_simulations.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
@@ -42,4 +45,4 @@ rule all:
         expand("results/{scale}/figures/{figure}.png", scale=SCALE.name, figure=FIGURES),
         all_analysis_files,
         all_speed_files,
-        [executed_notebook(name) for name in SCALE.notebooks],
+        [executed_notebook(name) for name in NOTEBOOKS],

@@ -9,7 +9,8 @@ import yaml
 
 from camp.data.sources import find
 from camp.errors import InputError
-from camp.settings import load_scale
+from camp.settings import Run, load_scale
+from camp.settings.commands import to_yaml
 
 BASE = Path(workflow.basedir)
 TASKS_FILE = BASE / "config" / "tasks.yaml"
@@ -53,9 +54,7 @@ def load_settings():
     overrides = {key: yaml.safe_load(value) for key, _, value in entries}
     shown = [f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f for f in files]
     try:
-        return load_scale(
-            shown, overrides, tasks_file=TASKS_FILE, simulations_file=SIMULATIONS_FILE
-        )
+        return load_scale(shown, overrides, folder=BASE / "config")
     except InputError as error:
         print(f"snakemake: error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -63,7 +62,7 @@ def load_settings():
 
 SCALE = load_settings()
 # Tasks of which one job trains all seeds.
-TOGETHER = [name for name, task in SCALE.tasks.items() if task["seeds_together"]]
+TOGETHER = [name for name, task in SCALE.tasks.items() if task.seeds_together]
 # For the captions of the report.
 config.update(scale=SCALE.name, data=SCALE.data)
 
@@ -87,7 +86,7 @@ def one_of(names):
 
 def resource(name):
     """The resource of a task, for training and evaluation."""
-    return lambda wildcards: SCALE.tasks[wildcards.task]["resources"][name]
+    return lambda wildcards: getattr(SCALE.tasks[wildcards.task].resources, name)
 
 
 def training_device(wildcards):
@@ -97,16 +96,17 @@ def training_device(wildcards):
 
 
 # --- what has to be fetched, and whether it could be ----------------------------------------
-# Names in the registry by record: data-<dataset>, weights-<task>, start-<simulation> and
-# reference-<name>.
-TO_FETCH = {f"data-{n}": d["fetch"] for n, d in SCALE.datasets.items() if "fetch" in d}
-TO_FETCH |= {f"weights-{n}": [t["checkpoint"]] for n, t in SCALE.tasks.items() if "checkpoint" in t}
-TO_FETCH |= {
-    f"start-{n}": [s["start"]["fetch"]]
-    for n, s in SCALE.simulations.items()
-    if "fetch" in s["start"]
-}
-TO_FETCH |= {f"reference-{n}": [r["fetch"]] for n, r in SCALE.references.items() if "fetch" in r}
+# Names in the registry by record: data-<dataset>, weights-<task>-<architecture>,
+# start-<simulation> and reference-<name>.
+TO_FETCH = {f"data-{n}": d.fetch for n, d in SCALE.datasets.items() if d.fetch}
+if SCALE.weights == "published":
+    TO_FETCH |= {
+        f"weights-{n}-{architecture}": [model.checkpoint]
+        for n, task in SCALE.tasks.items()
+        for architecture, model in task.models.items()
+    }
+TO_FETCH |= {f"start-{n}": [s.start.fetch] for n, s in SCALE.simulations.items() if s.start.fetch}
+TO_FETCH |= {f"reference-{n}": [r.fetch] for n, r in SCALE.references.items() if r.fetch}
 
 
 def may_be_missing(item):
@@ -128,9 +128,11 @@ def records(item):
     return [f"results/{SCALE.name}/fetched/{item}.json"]
 
 
-def why_unavailable(task):
-    """The reason why a task cannot be evaluated, or None; known when its files were fetched."""
-    return why_missing(f"data-{SCALE.tasks[task]['dataset']}", f"weights-{task}")
+def why_unavailable(task, run):
+    """The reason why a model cannot be evaluated, or None; known when its files were fetched."""
+    return why_missing(
+        f"data-{SCALE.tasks[task].dataset}", f"weights-{task}-{run.architecture}"
+    )
 
 
 def why_missing(*items):
@@ -143,15 +145,15 @@ def why_missing(*items):
     return None
 
 
-def is_available(task):
-    return why_unavailable(task) is None
+def available_runs(task):
+    return [run for run in SCALE.runs(task) if why_unavailable(task, run) is None]
 
 
 # --- files of a task ------------------------------------------------------------------------
 
 
 def data_file(task):
-    return f"results/{SCALE.name}/data/{SCALE.tasks[task]['dataset']}.xyz.gz"
+    return f"results/{SCALE.name}/data/{SCALE.tasks[task].dataset}.xyz.gz"
 
 
 def split_files(task):
@@ -160,25 +162,25 @@ def split_files(task):
 
 
 def model_file(task, run):
-    if run == "published":
-        return f"results/{SCALE.name}/published/{task}/model.safetensors"
-    return f"results/{SCALE.name}/training/{task}/{run}/model.safetensors"
+    kind = "published" if run.weights == "published" else "training"
+    return f"results/{SCALE.name}/{kind}/{task}/{run.name}/model.safetensors"
 
 
 def metrics_files(task):
     return [
-        f"results/{SCALE.name}/training/{task}/{run}/metrics.csv"
+        f"results/{SCALE.name}/training/{task}/{run.name}/metrics.csv"
         for run in SCALE.runs(task)
-        if run != "published"
+        if run.weights == "own"
     ]
 
 
 def evaluation_files(task):
-    """The evaluations of a task, or why there are none."""
-    folder = f"results/{SCALE.name}/evaluation/{task}"
-    if not is_available(task):
-        return [f"{folder}/unavailable.json"]
-    return [f"{folder}/{run}.json" for run in SCALE.runs(task)]
+    """The evaluations of a task, each or why there is none."""
+    folder, available = f"results/{SCALE.name}/evaluation/{task}", available_runs(task)
+    return [
+        f"{folder}/{run.name}.json" if run in available else f"{folder}/unavailable/{run.name}.json"
+        for run in SCALE.runs(task)
+    ]
 
 
 def all_evaluation_files(wildcards):
@@ -186,7 +188,8 @@ def all_evaluation_files(wildcards):
 
 
 def prediction_files(task):
-    return [f"results/{SCALE.name}/evaluation/{task}/{run}.npz" for run in SCALE.runs(task)]
+    folder = f"results/{SCALE.name}/evaluation/{task}"
+    return [f"{folder}/{run.name}.npz" for run in available_runs(task)]
 
 
 # --- everything -----------------------------------------------------------------------------
@@ -201,7 +204,7 @@ TABLES = {
     "table-s3": "Table S3",
     "ablation": "SI section 6",
 }
-if SCALE.speed["simulations"]:
+if SCALE.speed.simulations:
     TABLES["speed"] = "Speed on this machine"
 TASK_FIGURES = {"parity": "Parity", "errors": "Distribution of errors"}
 
@@ -210,7 +213,7 @@ def results_of(task):
     """Input function: evaluations and figures of one task."""
 
     def files(wildcards):
-        if not is_available(task):
+        if not available_runs(task):
             return evaluation_files(task)
         kinds = [*TASK_FIGURES, *(["training"] if metrics_files(task) else [])]
         figures = [f"results/{SCALE.name}/figures/{kind}-{task}.png" for kind in kinds]
@@ -219,12 +222,19 @@ def results_of(task):
     return files
 
 
+# What each notebook looks at.
+NOTEBOOKS = {name: topic for name, topic in SCALE.notebooks if topic}
+
+
 def executed_notebook(name):
     """Input function: one notebook, if what it looks at exists."""
 
     def files(wildcards):
-        topic = SCALE.notebooks[name]
-        available = not why_not_simulated(topic) if name == "trajectory" else is_available(topic)
+        topic = NOTEBOOKS[name]
+        if name == "trajectory":
+            available = not why_not_simulated(topic)
+        else:
+            available = SCALE.runs(topic)[0] in available_runs(topic)
         return [f"results/{SCALE.name}/notebooks/{name}.html"] if available else []
 
     return files
@@ -235,18 +245,18 @@ def executed_notebook(name):
 
 def convert_arguments(dataset):
     keys = ("kcal_per_mol", "every", "molecule")
-    given = {key: SCALE.datasets[dataset][key] for key in keys if key in SCALE.datasets[dataset]}
-    return [text for k, v in given.items() for text in (f"--{k.replace('_', '-')}", str(v))]
+    given = [(key, getattr(SCALE.datasets[dataset], key)) for key in keys]
+    return [x for k, v in given if v is not None for x in (f"--{k.replace('_', '-')}", str(v))]
 
 
 def split_arguments(task):
-    split = SCALE.tasks[task]["split"]
-    arguments = ["--seed", str(split["seed"])]
+    split = SCALE.tasks[task].split
+    arguments = ["--seed", str(split.seed)]
     for part in ("train", "validation", "test"):
-        arguments += [f"--{part}", str(split[part])]
-        if source := split.get("sources", {}).get(part):
+        arguments += [f"--{part}", str(getattr(split, part))]
+        if source := split.sources.get(part):
             arguments += [f"--{part}-source", source]
-    for kind in split.get("exclude", []):
+    for kind in split.exclude:
         arguments += ["--exclude", kind]
     return arguments
 
@@ -254,15 +264,14 @@ def split_arguments(task):
 def evaluation_arguments(task, run):
     """The test set, and what an evaluation keeps about where its numbers come from."""
     settings = SCALE.tasks[task]
-    weights = ["--weights", "published" if run == "published" else "own"]
-    seed = [] if run == "published" else ["--seed", run.removeprefix("seed-")]
-    part = [] if run == "published" else ["--split", *split_files(task), "--part", "test"]
-    arguments = [*part, "--task", task, "--data-label", settings["data"], *weights, *seed]
-    if settings["note"]:
-        arguments += ["--note", settings["note"]]
-    if "energy_unavailable" in settings:
-        arguments += ["--unavailable", f"energy={settings['energy_unavailable']}"]
-    if settings["resources"]["gpu"]:
+    arguments = ["--task", task, "--data-label", settings.data, "--weights", run.weights]
+    if run.weights == "own":
+        arguments += ["--split", *split_files(task), "--part", "test", "--seed", str(run.seed)]
+    if note := SCALE.note_of(task, run.architecture):
+        arguments += ["--note", note]
+    for target, reason in settings.unavailable.items():
+        arguments += ["--unavailable", f"{target}={reason}"]
+    if settings.resources.gpu:
         arguments += ["--device", "cuda"]
     return arguments
 
@@ -270,7 +279,7 @@ def evaluation_arguments(task, run):
 def notebook_inputs(wildcards):
     """The files of the first model of the notebook's task, or of the notebook's simulation."""
     if wildcards.name == "trajectory":
-        simulation = SCALE.notebooks[wildcards.name]
+        simulation = NOTEBOOKS[wildcards.name]
         files = {
             "model": simulated_model(simulation),
             "analysis": analysis_file(simulation),
@@ -279,13 +288,13 @@ def notebook_inputs(wildcards):
         if bonds := bond_reference(simulation):
             files["bonds"] = bonds[0]
         return files
-    task = SCALE.notebooks[wildcards.name]
+    task = NOTEBOOKS[wildcards.name]
     run = SCALE.runs(task)[0]
     files = {
         "model": model_file(task, run),
         "data": data_file(task),
-        "evaluation": f"results/{SCALE.name}/evaluation/{task}/{run}.json",
-        "predictions": f"results/{SCALE.name}/evaluation/{task}/{run}.npz",
+        "evaluation": f"results/{SCALE.name}/evaluation/{task}/{run.name}.json",
+        "predictions": f"results/{SCALE.name}/evaluation/{task}/{run.name}.npz",
     }
     if splits := split_files(task):
         files["split"] = splits[0]
@@ -297,12 +306,12 @@ def notebook_inputs(wildcards):
 def notebook_environment(wildcards, input):
     """CAMP_TASK or CAMP_SIMULATION, CAMP_SCALE, CAMP_DATA_LABEL, and a path for every input, such
     as CAMP_MODEL."""
-    topic = SCALE.notebooks[wildcards.name]
+    topic = NOTEBOOKS[wildcards.name]
     if wildcards.name == "trajectory":
-        values = {"SIMULATION": topic, "DATA_LABEL": SCALE.simulations[topic]["data"]}
+        values = {"SIMULATION": topic, "DATA_LABEL": SCALE.simulations[topic].data}
         values["TRAJECTORY"] = str(Path(input.summary).absolute().with_name("replica-1.traj"))
     else:
-        values = {"TASK": topic, "DATA_LABEL": SCALE.tasks[topic]["data"]}
+        values = {"TASK": topic, "DATA_LABEL": SCALE.tasks[topic].data}
     values["SCALE"] = SCALE.name
     values |= {name.upper(): str(Path(path).absolute()) for name, path in input.items()}
     return [f"CAMP_{name}={value}" for name, value in values.items()]

@@ -31,68 +31,64 @@ FIGURES = {
 
 
 def simulated_model(simulation):
-    """The model of a simulation: the first of its task."""
-    task = SCALE.simulations[simulation]["task"]
-    return model_file(task, SCALE.runs(task)[0])
+    """The model that makes a simulation."""
+    return model_file(SCALE.simulations[simulation].task, SCALE.simulating_run(simulation))
 
 
 def why_not_simulated(simulation):
     """The reason why a simulation cannot be made, or None."""
     settings = SCALE.simulations[simulation]
-    items = [f"weights-{settings['task']}", f"start-{simulation}"]
-    if "dataset" in settings["start"]:
-        items.append(f"data-{settings['start']['dataset']}")
+    items = [f"weights-{settings.task}-{settings.model}", f"start-{simulation}"]
+    if settings.start.dataset:
+        items.append(f"data-{settings.start.dataset}")
     return why_missing(*items)
 
 
 def starting_arguments(simulation):
-    start = SCALE.simulations[simulation]["start"]
-    arguments = ["--frames", start["frames"], "--seed", start["seed"], "--repeat", *start["repeat"]]
-    if start.get("dataset") == SCALE.tasks[SCALE.simulations[simulation]["task"]]["dataset"]:
+    settings = SCALE.simulations[simulation]
+    start = settings.start
+    arguments = ["--frames", start.frames, "--seed", start.seed, "--repeat", *start.repeat]
+    if start.dataset == SCALE.tasks[settings.task].dataset:
         # Never from a structure that the model was trained on.
-        for file in split_files(SCALE.simulations[simulation]["task"]):
+        for file in split_files(settings.task):
             arguments += ["--split", file, "--part", "test"]
     return arguments
 
 
 def starting_inputs(wildcards):
     simulation = SCALE.simulations[wildcards.simulation]
-    if "fetch" in simulation["start"]:
+    if simulation.start.fetch:
         return records(f"start-{wildcards.simulation}")
-    own = simulation["start"]["dataset"] == SCALE.tasks[simulation["task"]]["dataset"]
+    own = simulation.start.dataset == SCALE.tasks[simulation.task].dataset
     return [
-        f"results/{SCALE.name}/data/{simulation['start']['dataset']}.xyz.gz",
-        *(split_files(simulation["task"]) if own else []),
+        f"results/{SCALE.name}/data/{simulation.start.dataset}.xyz.gz",
+        *(split_files(simulation.task) if own else []),
     ]
 
 
 def starting_source(wildcards):
-    start = SCALE.simulations[wildcards.simulation]["start"]
-    if "fetch" in start:
+    start = SCALE.simulations[wildcards.simulation].start
+    if start.fetch:
         return fetched_files(f"start-{wildcards.simulation}")
-    return [f"results/{SCALE.name}/data/{start['dataset']}.xyz.gz"]
+    return [f"results/{SCALE.name}/data/{start.dataset}.xyz.gz"]
 
 
 def simulation_resource(name):
-    return lambda wildcards: SCALE.simulations[wildcards.simulation]["resources"][name]
+    return lambda wildcards: getattr(SCALE.simulations[wildcards.simulation].resources, name)
 
 
 def simulation_files(simulation):
     folder = f"results/{SCALE.name}/md/{simulation}"
-    return [f"{folder}/{part}/simulation.json" for part in SCALE.parts(simulation)]
-
-
-def analysis_settings(simulation):
-    return yaml.safe_dump(SCALE.simulations[simulation]["analysis"], sort_keys=False)
+    return [f"{folder}/{part}/simulation.json" for part in SCALE.simulations[simulation].parts]
 
 
 def analysis_labels(simulation):
     settings = SCALE.simulations[simulation]
-    labels = ["--simulation", simulation, "--title", settings["title"], "--task", settings["task"]]
-    labels += ["--weights", SCALE.weights, "--data-label", settings["data"]]
+    labels = ["--simulation", simulation, "--title", settings.title, "--task", settings.task]
+    labels += ["--weights", SCALE.weights, "--data-label", settings.data]
     if SCALE.weights == "own":
-        labels += ["--train-size", SCALE.tasks[settings["task"]]["split"]["train"]]
-    return labels + (["--note", settings["note"]] if settings["note"] else [])
+        labels += ["--train-size", SCALE.tasks[settings.task].split.train]
+    return labels + (["--note", settings.note] if settings.note else [])
 
 
 def analysis_file(simulation):
@@ -108,7 +104,7 @@ def all_analysis_files(wildcards):
 
 def speed_files(simulations):
     """The measured speeds of those simulations that can be made."""
-    measured = [name for name in SCALE.speed["simulations"] if name in simulations]
+    measured = [name for name in SCALE.speed.simulations if name in simulations]
     folder = f"results/{SCALE.name}/speed"
     return [f"{folder}/{name}.json" for name in measured if not why_not_simulated(name)]
 
@@ -118,16 +114,16 @@ def all_speed_files(wildcards):
 
 
 def speed_arguments(simulation):
-    device = "cuda" if SCALE.simulations[simulation]["resources"]["gpu"] else "cpu"
-    settings = {key: SCALE.speed[key] for key in ("seconds", "threads")} | {"device": device}
-    return [text for key, value in settings.items() for text in (f"--{key}", str(value))]
+    device = "cuda" if SCALE.simulations[simulation].resources.gpu else "cpu"
+    measuring = ["--seconds", SCALE.speed.seconds, "--threads", SCALE.speed.threads]
+    return [*measuring, "--device", device]
 
 
 def speed_labels(simulation):
     settings = SCALE.simulations[simulation]
-    labels = ["--simulation", simulation, "--task", settings["task"], "--data", settings["data"]]
+    labels = ["--simulation", simulation, "--task", settings.task, "--data", settings.data]
     labels += ["--weights", SCALE.weights]
-    return labels + (["--note", settings["note"]] if settings["note"] else [])
+    return labels + (["--note", settings.note] if settings.note else [])
 
 
 def simulations_of(figure):
@@ -145,7 +141,7 @@ def reference_files(figure):
             continue
         if name != "aimd":
             files[name] = fetched_files(f"reference-{name}")[0]
-        elif not why_missing(f"data-{source['dataset']}"):
+        elif not why_missing(f"data-{source.dataset}"):
             files[name] = f"results/{SCALE.name}/references/aimd.json"
     return files
 
@@ -165,8 +161,8 @@ def scan_files(figure):
     kind, names = FIGURES[figure].get("scans", ("", []))
     folder = f"results/{SCALE.name}/scans/{kind}"
     if kind == "interlayer":
-        tasks = [task for task in names if task in SCALE.tasks and is_available(task)]
-        return [f"{folder}/{task}/{run}.json" for task in tasks for run in SCALE.runs(task)]
+        tasks = [task for task in names if task in SCALE.tasks]
+        return [f"{folder}/{task}/{run.name}.json" for task in tasks for run in available_runs(task)]
     known = [name for name in names if name in SCALE.simulations and not why_not_simulated(name)]
     return [f"{folder}/{name}.json" for name in known]
 
@@ -181,14 +177,14 @@ def structure_file(figure):
 
 def bond_reference(simulation):
     """The structures whose mean bond lengths the stability of molecules is measured against."""
-    if SCALE.simulations[simulation]["analysis"]["stability"] != "bonds":
+    if SCALE.simulations[simulation].analysis.stability != "bonds":
         return []
-    return [data_file(SCALE.simulations[simulation]["task"])]
+    return [data_file(SCALE.simulations[simulation].task)]
 
 
 def structure_label(figure):
     name = next(n for n in FIGURES[figure]["structure"] if n in SCALE.simulations)
-    return SCALE.simulations[name]["data"]
+    return SCALE.simulations[name].data
 
 
 def figure_arguments(figure, input):

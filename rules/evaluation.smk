@@ -7,7 +7,7 @@ localrules:
 
 rule evaluate:
     input:
-        model=lambda w: model_file(w.task, w.run),
+        model=lambda w: model_file(w.task, Run.parse(w.run)),
         data=lambda w: data_file(w.task),
         split=lambda w: split_files(w.task),
     output:
@@ -24,31 +24,32 @@ rule evaluate:
         gpu=resource("gpu"),
         mem_mb=resource("mem_mb"),
         # The task's time is that of its training.
-        runtime=lambda w: min(240, SCALE.tasks[w.task]["resources"]["runtime"]),
+        runtime=lambda w: min(240, SCALE.tasks[w.task].resources.runtime),
     params:
-        arguments=lambda w: evaluation_arguments(w.task, w.run),
+        arguments=lambda w: evaluation_arguments(w.task, Run.parse(w.run)),
         code=code("evaluate"),
     shell:
         "camp evaluate {input.model:q} {input.data:q} --json {output.json:q} --npz {output.npz:q}"
         " --scale {wildcards.scale} {params.arguments:q} > {log:q} 2>&1"
 
 
-# Stands in the place of the evaluations when a file could not be had.
+# Stands in the place of an evaluation when a file could not be had.
 rule unavailable:
     input:
-        lambda w: records(f"data-{SCALE.tasks[w.task]['dataset']}"),
-        lambda w: records(f"weights-{w.task}"),
+        lambda w: records(f"data-{SCALE.tasks[w.task].dataset}"),
+        lambda w: records(f"weights-{w.task}-{Run.parse(w.run).architecture}"),
     output:
-        "results/{scale}/evaluation/{task}/unavailable.json",
+        "results/{scale}/evaluation/{task}/unavailable/{run}.json",
     log:
-        "results/{scale}/logs/unavailable/{task}.log",
+        "results/{scale}/logs/unavailable/{task}/{run}.log",
     benchmark:
-        "results/{scale}/benchmarks/unavailable/{task}.jsonl"
+        "results/{scale}/benchmarks/unavailable/{task}/{run}.jsonl"
     conda:
         "../environment.yml"
     params:
         text=lambda w: json.dumps(
-            {"task": w.task, "reason": why_unavailable(w.task)}, ensure_ascii=False
+            {"task": w.task, "reason": why_unavailable(w.task, Run.parse(w.run))},
+            ensure_ascii=False,
         ),
     shell:
         "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"

@@ -13,37 +13,38 @@ LONGEST_REASON = 300
 def jobs_of_data(dataset):
     if f"data-{dataset}" in TO_FETCH:
         yield rules.fetch, {"item": f"data-{dataset}"}
-    made = rules.generate if "generate" in SCALE.datasets[dataset] else rules.convert
+    made = rules.generate if SCALE.datasets[dataset].generate else rules.convert
     yield made, {"dataset": dataset}
 
 
 def jobs_of_model(task, run):
-    yield from jobs_of_data(SCALE.tasks[task]["dataset"])
-    if run == "published":
-        yield rules.fetch, {"item": f"weights-{task}"}
-        yield rules.import_published, {"task": task}
+    yield from jobs_of_data(SCALE.tasks[task].dataset)
+    model = {"task": task, "architecture": run.architecture}
+    if run.weights == "published":
+        yield rules.fetch, {"item": f"weights-{task}-{run.architecture}"}
+        yield rules.import_published, model
         return
     yield rules.split, {"task": task}
     if task in TOGETHER:
-        yield rules.train_together, {"task": task}
+        yield rules.train_together, model
     else:
-        yield rules.train, {"task": task, "seed": run.removeprefix("seed-")}
+        yield rules.train, {**model, "seed": str(run.seed)}
 
 
 def jobs_of_evaluation(task, run):
     yield from jobs_of_model(task, run)
-    yield rules.evaluate, {"task": task, "run": run}
+    yield rules.evaluate, {"task": task, "run": run.name}
 
 
 def jobs_of_simulation(simulation):
     settings = SCALE.simulations[simulation]
-    yield from jobs_of_model(settings["task"], SCALE.runs(settings["task"])[0])
-    if "fetch" in settings["start"]:
+    yield from jobs_of_model(settings.task, SCALE.simulating_run(simulation))
+    if settings.start.fetch:
         yield rules.fetch, {"item": f"start-{simulation}"}
     else:
-        yield from jobs_of_data(settings["start"]["dataset"])
+        yield from jobs_of_data(settings.start.dataset)
     yield rules.start, {"simulation": simulation}
-    for part in SCALE.parts(simulation):
+    for part in settings.parts:
         yield rules.simulate, {"simulation": simulation, "part": part}
     yield rules.analyse, {"simulation": simulation}
 
@@ -82,9 +83,9 @@ def evaluations_so_far(folder):
         reasons = {}
         for run in SCALE.runs(task):
             if reason := why_not_done(jobs_of_evaluation(task, run)):
-                reasons[run] = reason
+                reasons[run.name] = reason
             else:
-                yield f"results/{SCALE.name}/evaluation/{task}/{run}.json"
+                yield f"results/{SCALE.name}/evaluation/{task}/{run.name}.json"
         if reasons:
             # What stops all of them stops the first.
             same = len(set(reasons.values())) == 1

@@ -171,7 +171,7 @@ rule training_figure:
         mem_mb=1000,
         runtime=10,
     params:
-        data=lambda w: SCALE.tasks[w.task]["data"],
+        data=lambda w: SCALE.tasks[w.task].data,
         code=code("report"),
     shell:
         "camp figure training-{wildcards.task} --metrics {input:q} --data {params.data:q}"

@@ -18,8 +18,8 @@ rule simulation_settings:
     conda:
         "../environment.yml"
     params:
-        md=lambda w: yaml.safe_dump(SCALE.simulations[w.simulation]["md"], sort_keys=False),
-        analysis=lambda w: analysis_settings(w.simulation),
+        md=lambda w: to_yaml(SCALE.simulations[w.simulation].md.model_dump()),
+        analysis=lambda w: to_yaml(SCALE.simulations[w.simulation].analysis.model_dump()),
     shell:
         "(printf '%s' {params.md:q} > {output.md:q};"
         " printf '%s' {params.analysis:q} > {output.analysis:q}) 2> {log:q}"
@@ -139,9 +139,9 @@ rule not_simulated:
 # The structure of an ab initio trajectory, analysed like our own.
 rule reference_analysis:
     input:
-        data=lambda w: f"results/{w.scale}/data/{SCALE.references['aimd']['dataset']}.xyz.gz",
+        data=lambda w: f"results/{w.scale}/data/{SCALE.references['aimd'].dataset}.xyz.gz",
         settings="results/{scale}/md/lips/analysis.yaml",
-        msd=lambda w: SCALE.reference_file("aimd", "msd"),
+        msd=lambda w: [SCALE.path(file)] if (file := SCALE.references["aimd"].msd) else [],
     output:
         "results/{scale}/references/aimd.json",
     log:
@@ -156,7 +156,7 @@ rule reference_analysis:
         runtime=120,
     params:
         msd=lambda w, input: ["--msd", input.msd] if input.get("msd") else [],
-        label=lambda w: SCALE.datasets[SCALE.references["aimd"]["dataset"]].get("data", SCALE.data),
+        label=lambda w: SCALE.datasets[SCALE.references["aimd"].dataset].data or SCALE.data,
         code=code("analyse"),
     shell:
         "camp analyse --reference {input.data:q} --config {input.settings:q} --out {output:q}"
@@ -166,7 +166,7 @@ rule reference_analysis:
 
 rule interlayer_scan:
     input:
-        model=lambda w: model_file(w.task, w.run),
+        model=lambda w: model_file(w.task, Run.parse(w.run)),
         data=lambda w: data_file(w.task),
     output:
         "results/{scale}/scans/interlayer/{task}/{run}.json",
@@ -181,9 +181,9 @@ rule interlayer_scan:
         mem_mb=2000,
         runtime=60,
     params:
-        label=lambda w: SCALE.tasks[w.task]["data"],
+        label=lambda w: SCALE.tasks[w.task].data,
         weights=SCALE.weights,
-        seed=lambda w: ["--seed", w.run.removeprefix("seed-")] if w.run != "published" else [],
+        seed=lambda w: ["--seed", seed] if (seed := Run.parse(w.run).seed) is not None else [],
         code=code("scan"),
     shell:
         "camp scan interlayer {input.model:q} --references {input.data:q} --out {output:q}"
@@ -210,7 +210,7 @@ rule dimer_scan:
         mem_mb=2000,
         runtime=30,
     params:
-        label=lambda w: SCALE.simulations[w.simulation]["data"],
+        label=lambda w: SCALE.simulations[w.simulation].data,
         weights=SCALE.weights,
         code=code("scan"),
     shell:
