@@ -52,7 +52,7 @@ class Job(NamedTuple):
 
 def rows(folder: Path, seed: int) -> list[str]:
     """The rows of metrics.csv, one for each epoch; they hold times, so no two runs agree."""
-    table = folder / TRAININGS / f"seed-{seed}/metrics.csv"
+    table = folder / TRAININGS / f"camp-seed-{seed}/metrics.csv"
     return table.read_text(encoding="utf-8").splitlines()[1:] if table.exists() else []
 
 

@@ -94,7 +94,7 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     options = ["--config", f"data_folder={data_folder}"]
     content = read(scale)
     fetched = [f"data-{n}" for n, d in content["datasets"].items() if "fetch" in d]
-    fetched += [f"weights-{task}" for task in content["tasks"]]
+    fetched += [f"weights-{task}-camp" for task in content["tasks"]]
     starts = {n: s["start"] for n, s in content["simulations"].items()}
     fetched += [f"start-{n}" for n, start in starts.items() if "fetch" in start]
     fetched += [f"reference-{n}" for n, r in content["references"].items() if "fetch" in r]
@@ -103,7 +103,7 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     folder = tmp_path / "results" / scale / "fetched"
     folder.mkdir(parents=True)
     for item in fetched:
-        lost = ("weights-graphene", "start-water-300K", "reference-neutron")
+        lost = ("weights-graphene-camp", "start-water-300K", "reference-neutron")
         record = {"reason": "file not available: x"} if item in lost else {}
         (folder / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
     jobs = dry_run(tmp_path, scale, *options)
@@ -160,8 +160,8 @@ def test_scoreboard_after_a_failure_says_which_job_failed(tmp_path):
     """The other seed goes on, and its number stands with the reason why it is the only one."""
     folder = tmp_path / "results" / "test"
     # In the way of the training's lock.
-    (folder / "training/md17-ethanol/seed-2/.lock").mkdir(parents=True)
-    wanted = [f"results/test/evaluation/md17-ethanol/seed-{seed}.json" for seed in (1, 2)]
+    (folder / "training/md17-ethanol/camp-seed-2/.lock").mkdir(parents=True)
+    wanted = [f"results/test/evaluation/md17-ethanol/camp-seed-{seed}.json" for seed in (1, 2)]
     done = snakemake(tmp_path, *wanted, "--configfile", CONFIG / "test.yaml", cores="2")
     assert done.returncode != 0
     assert "What failed, and why, is in results/test/scoreboard.html" in done.stderr
@@ -169,7 +169,7 @@ def test_scoreboard_after_a_failure_says_which_job_failed(tmp_path):
         rows = {row["id"]: row for row in csv.DictReader(file)}
     forces = rows["t4-ethanol-forces"]
     assert float(forces["ours"]) > 0 and forces["seeds"] == "1"
-    assert "job train md17-ethanol 2 failed: cannot write" in forces["note"]
+    assert "job train md17-ethanol camp 2 failed: cannot write" in forces["note"]
     assert rows["ts2-ethanol-stability"]["verdict"] == (
         "missing because: job start ethanol was not run"
     )
@@ -182,7 +182,7 @@ def test_everything_at_the_smallest_scale(tmp_path):
     assert done.returncode == 0, done.stderr[-4000:]
     results = tmp_path / "results" / "test"
 
-    evaluation = json.loads((results / "evaluation/md17-ethanol/seed-2.json").read_text())
+    evaluation = json.loads((results / "evaluation/md17-ethanol/camp-seed-2.json").read_text())
     assert (evaluation["seed"], evaluation["frames"]) == (2, 8)
     assert evaluation["data"] == "generated (GFN-xTB)"
     assert evaluation["metrics"]["forces_mae"] > 0
