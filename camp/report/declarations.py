@@ -236,10 +236,12 @@ def _complaint(error: ValidationError) -> str:
         return f"{keys} is not a known key{suggestion(str(wrong), [*_keys(where)])}"
     if first["type"] == "missing":
         return f"{keys} is missing"
-    return f"{keys} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    said = first["msg"][0].lower() + first["msg"][1:]
+    expected = "input should be a list" if first["type"] == "tuple_type" else said
+    return f"{keys} is {first['input']!r}: {expected}"
 
 
 def _keys(where: list[int | str]) -> Iterator[str]:
     """The keys that the file may have at a place."""
-    kinds = {"tables": TableDeclaration, "figures": FigureDeclaration}
+    kinds: dict[str, type[Settings]] = {"tables": TableDeclaration, "figures": FigureDeclaration}
     yield from (kinds[str(where[0])] if where else _TablesFile).model_fields
