@@ -128,10 +128,6 @@ class SoFar:
         reasons = [self.reasons["evaluations"][name, run] for run in runs]
         return reasons[0] if len(set(reasons)) == 1 else "; ".join(filter(None, reasons))
 
-    def lacks(self, paper, product):
-        needs = needs_of(paper, product)
-        return any(self.why_not(kind, name) for kind, names in needs.items() for name in names)
-
     def options(self, folder):
         """Options of commands: the results that there are, and files with the other reasons.
 
@@ -165,9 +161,16 @@ class SoFar:
 # --- scoreboards, and the tables, figures and notebooks that lack an input -----------------------
 
 
+def blocked_outputs():
+    """What this run should have made and could not begin, since something before it failed."""
+    unfinished = set(workflow.dag.needrun_jobs())
+    blocked = [job for job in unfinished if unfinished & workflow.dag.dependencies[job].keys()]
+    return {str(file) for job in blocked for file in job.output}
+
+
 def report_failures(folder):
-    """Every scoreboard, and what lacks an input; the rest is made, or made again, by its rule."""
-    so_far, results = SoFar(), f"results/{SCALE.name}"
+    """Every scoreboard, and what could not be made for lack of an input."""
+    so_far, blocked, results = SoFar(), blocked_outputs(), f"results/{SCALE.name}"
     found = so_far.options(folder)
 
     def camp(verb, *arguments, paper):
@@ -176,27 +179,27 @@ def report_failures(folder):
 
     for name, paper in SCOREBOARDS.items():
         camp("scoreboard", *table_outputs(f"{results}/scoreboard-{name}"), paper=paper)
-    for name, (paper, product) in TABLES.items():
-        if so_far.lacks(paper, product):
+    for name, (paper, _) in TABLES.items():
+        if f"{results}/tables/{name}.html" in blocked:
             trainings = given("trainings", filter(os.path.exists, training_files(SCALE.tasks)))
             camp("table", name, *trainings, *table_outputs(f"{results}/tables/{name}"), paper=paper)
     for name, (paper, product) in FIGURES.items():
-        scans, complete = scans_so_far(folder, product)
-        if so_far.lacks(paper, product) or not complete:
-            out = ["--out", f"{results}/figures/{name}.png"]
-            camp("figure", name, *given("scans", scans), *out, paper=paper)
+        out = f"{results}/figures/{name}.png"
+        if out in blocked:
+            scans = given("scans", scans_so_far(folder, product))
+            camp("figure", name, *scans, "--out", out, paper=paper)
     for task in SCALE.tasks:
-        if so_far.why_not("evaluations", task):
-            metrics = given("metrics", filter(os.path.exists, metrics_files(task)))
-            labels = ["--task", task, "--data", SCALE.tasks[task]["data"]]
-            for name, (paper, _) in TASK_FIGURES.items():
-                out = ["--out", f"{results}/figures/{name}-{task}.png"]
-                camp("figure", name, *labels, *metrics, *out, paper=paper)
+        metrics = given("metrics", filter(os.path.exists, metrics_files(task)))
+        labels = ["--task", task, "--data", SCALE.tasks[task]["data"]]
+        for name, (paper, _) in TASK_FIGURES.items():
+            out = f"{results}/figures/{name}-{task}.png"
+            if out in blocked:
+                camp("figure", name, *labels, *metrics, "--out", out, paper=paper)
     for name, topic in SCALE.notebooks.items():
-        kind = "analyses" if name == "trajectory" else "evaluations"
-        if reason := so_far.why_not(kind, topic):
-            text = page(f"Notebook: {name}", paragraph(f"missing because {reason}"))
-            write_text(f"{results}/notebooks/{name}.html", text)
+        out = f"{results}/notebooks/{name}.html"
+        if out in blocked:
+            reason = so_far.why_not("analyses" if name == "trajectory" else "evaluations", topic)
+            write_text(out, page(f"Notebook: {name}", paragraph(f"missing because {reason}")))
 
 
 def table_outputs(out):
@@ -208,18 +211,16 @@ def given(option, files):
 
 
 def scans_so_far(folder, product):
-    """The scans of a figure, those that are missing as files with the reason; whether all exist."""
+    """The scans of a figure, those that are missing as files with the reason."""
     models = [(t, r) for t in product.interlayer_scans if t in SCALE.tasks for r in SCALE.runs(t)]
     simulations = [name for name in product.dimer_scans if name in SCALE.simulations]
     jobs = {interlayer_scan_file(*model): jobs_of_interlayer_scan(*model) for model in models}
     jobs |= {dimer_scan_file(name): jobs_of_dimer_scan(name) for name in simulations}
-    scans = []
     for number, (file, needed) in enumerate(jobs.items()):
         if reason := why_not_done(needed):
             file = folder / f"scan-{number}.json"
             write_json(file, {"scale": SCALE.name, "unavailable": reason})
-        scans.append(file)
-    return scans, scans == list(jobs)
+        yield file
 
 
 onerror:

@@ -135,10 +135,8 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 
 def _labels(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = [
-        *("simulation", "title", "task", "scale", "architecture", "weights", "seed"),
-        *("train_size", "generated", "note"),
-    ]
+    names = ["simulation", "title", "task", "scale", "architecture", "weights", "seed"]
+    names += ["train_size", "generated", "note"]
     return {name: getattr(arguments, name) for name in names} | {"data": arguments.data_label}
 
 

@@ -1,6 +1,5 @@
 """Our answers to the numbers of a paper: values with spreads, or the reasons why there are none."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from camp.report.metrics import Entry
@@ -145,7 +144,7 @@ def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:
     )
 
 
-def _diffusivities(entry: Entry, analysis: Analysis) -> tuple[Sequence[float], str]:
+def _diffusivities(entry: Entry, analysis: Analysis) -> tuple[list[float], str]:
     """That of each run that has one, in the printed unit; without any, the reason."""
     if len(analysis.msd) > 1:
         return [], f"the analysis has the MSD of {', '.join(analysis.msd)}; ask for one species"

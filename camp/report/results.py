@@ -11,6 +11,8 @@ from camp.files import read_json
 from camp.report.provenance import Origin, provenance
 from camp.report.simulations import Simulations, collect_simulations
 from camp.report.speed import Speeds, collect_speeds
+from camp.settings.layers import suggestion
+from camp.targets import TARGETS
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,9 @@ def collect(
             raise InputError(f"{path}: not an evaluation (no {error}); evaluate again") from None
         if found != scale:
             raise InputError(f"{path}: of scale {found}, not {scale}; give files of one scale")
+        for target in common["targets"]:
+            if target not in TARGETS:
+                raise InputError(f"{path}: no target {target!r}{suggestion(target, [*TARGETS])}")
         group = groups.setdefault(origin, _Group(common))
         if common != group.common:
             raise InputError(

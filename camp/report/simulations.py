@@ -159,7 +159,9 @@ def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
             if found != scale:
                 raise InputError(f"{file}: of scale {found}, not {scale}; give files of one scale")
             if "unavailable" in content:
-                key = (str(content.get("simulation")), str(content.get("architecture")))
+                if not {"simulation", "architecture"} <= content.keys():
+                    raise InputError(f"{file}: says of no simulation and model that it is missing")
+                key = (content["simulation"], content["architecture"])
                 unavailable[key] = content["unavailable"]
                 continue
             analysis = _parsed(file, content)

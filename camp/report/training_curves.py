@@ -42,7 +42,8 @@ def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
 def training_curves(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """Validation errors against the optimisation step, one line for each training of a task.
 
-    Without any training, the reason for it is shown. The name of the folder in which a file metrics.csv lies is the label of its line.
+    Without any training, the reason for it is shown. The name of the folder in which a file
+    metrics.csv lies is the label of its line.
 
     :raises InputError: no such file or no label of the data, or see :func:`read_metrics`.
     """

@@ -197,7 +197,7 @@ def test_too_little_memory_is_reported(slurm, cluster, profile, tmp_path):
             rf"log: \S+, (\S+/{job.number}\.log) ", log.read_text(encoding="utf-8")
         )
         assert "Exceeded job memory limit" in Path(named).read_text(encoding="utf-8")
-    scoreboard = (cluster / "results/cluster/scoreboard.csv").read_text(encoding="utf-8")
+    scoreboard = (cluster / "results/cluster/scoreboard-camp.csv").read_text(encoding="utf-8")
     assert "job train md17-ethanol 1 failed: its log is empty; it was killed" in scoreboard
 
 

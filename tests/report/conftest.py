@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from camp.report.declarations import Paper, load_paper
+from camp.report.figures import draw_figure
+from camp.report.inputs import read_inputs
 
 PAPERS = Path(__file__).resolve().parents[2] / "config" / "papers"
 
@@ -247,6 +250,11 @@ def write_pair_scan(folder: Path, smooth: bool, step: float, pair: str = "Li-S")
     path = folder / f"{pair}-{smooth}.json"
     path.write_text(json.dumps(content))
     return path
+
+
+def draw(paper: Paper, name: str, scale: str = "quick", **given) -> Figure:
+    """A figure from files by kind."""
+    return draw_figure(name, read_inputs(paper, scale, **given))
 
 
 @pytest.fixture(scope="session")

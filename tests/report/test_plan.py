@@ -49,8 +49,8 @@ def test_hours_follow_from_what_ran(scale, tmp_path):
     (tmp_path / "training/lips-10/camp-seed-1/training.json").write_text("{}")
     (tmp_path / "speed").mkdir()
     records = [
-        {"contestant": "CAMP", "md_steps_per_second": 50.0},
-        {"contestant": "MACE", "md_steps_per_second": 7.0},
+        {"contestant": "CAMP", "kind": "accelerated", "md_steps_per_second": 50.0},
+        {"contestant": "MACE", "kind": "peer", "md_steps_per_second": 7.0},
     ]
     (tmp_path / "speed/lips.json").write_text(json.dumps(records))
     plan = make_plan(scale, tmp_path)
