@@ -123,7 +123,7 @@ def convert(
     molecule: str | None = None,
     progress: bool = False,
 ) -> int:
-    """Join structures of any supported formats, with all labels that they have, into one extended XYZ file.
+    """Join structures of any supported formats, with all their labels, into one extended XYZ file.
 
     Every frame notes in ``info`` its file (``source``, the file name, or the path as given where
     two files have the same name) and its number there (``source_frame``); a source that it

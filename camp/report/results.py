@@ -11,7 +11,7 @@ from camp.files import read_json
 from camp.report.provenance import Origin, provenance
 from camp.report.simulations import Simulations, collect_simulations
 from camp.report.speed import Speeds, collect_speeds
-from camp.settings.layers import suggestion
+from camp.settings.words import suggestion
 from camp.targets import TARGETS
 
 

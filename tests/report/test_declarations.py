@@ -83,7 +83,7 @@ def test_a_table_is_added_in_one_file(folder):
     ("old", "new", "message"),
     [
         ("label: CAMP", "labl: CAMP", "labl is not a known key; did you mean 'label'?"),
-        ("label: CAMP", "", "label is missing"),
+        ("label: CAMP", "", "lacking is the key 'label'"),
         (
             "    title: speed for water",
             "    titel: speed for water",
@@ -92,12 +92,12 @@ def test_a_table_is_added_in_one_file(folder):
         (
             "rows: {MAE: quantity}",
             "rows: {MAE: quality}",
-            "tables.table-5.rows.MAE is 'quality': input should be 'train_size', 'system'",
+            "tables.table-5.rows.MAE is 'quality'; it must be one of train_size, system",
         ),
         (
             "simulations: [lips-1fs]",
             "simulations: lips-1fs",
-            "figures.figure-s2.simulations is 'lips-1fs': input should be a list",
+            "figures.figure-s2.simulations is 'lips-1fs'; it must be a list",
         ),
     ],
 )
