@@ -113,9 +113,7 @@ def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:
     entry, stability = number.metric.units[number.unit], number.metric.quantity == "stability"
     if stability:
         # The paper's runs are all stable to their end: its number is their length.
-        values: list[float] = [
-            min(entry.factor * time, number.value) for time in analysis.stable
-        ]
+        values: list[float] = [min(entry.factor * time, number.value) for time in analysis.stable]
         reason = analysis.why_not("stability")
     else:
         values, reason = _diffusivities(entry, analysis)
