@@ -65,7 +65,7 @@ def find_run(environment: Mapping[str, str] | None = None, folder: Path | None =
     if not roots:
         raise InputError(f"{here}: not inside the repository; set CAMP_MODEL and CAMP_DATA")
     results = roots[0] / "results" / DEFAULT_SCALE
-    for model in sorted(results.glob("training/*/*-seed-*/model.safetensors")):
+    for model in sorted(results.glob("training/*/*/model.safetensors")):
         if run := _run_of_training(results, model):
             return run
     raise InputError(

@@ -62,40 +62,65 @@ def read_predictions(
 
 
 def parity(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """The figure :func:`draw_parity` of all models of a task; without any, why there is none.
+
+    :raises InputError: see :func:`read_predictions`.
+    """
+    return _of_task(declared, inputs, draw_parity)
+
+
+def errors(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """The figure :func:`draw_errors` of all models of a task; without any, why there is none.
+
+    :raises InputError: see :func:`read_predictions`.
+    """
+    return _of_task(declared, inputs, draw_errors)
+
+
+def draw_parity(groups: Sequence[TaskResult], scale: str) -> Figure:
     """Predicted against reference values, a row for each model and a column for each target.
 
     Energies are per atom and relative to the mean of the reference, so that their axis is readable.
 
     :raises InputError: see :func:`read_predictions`.
     """
-    return _panels(declared, inputs, _draw_parity, height=4.7)
+    return _panels("Parity", groups, scale, _parity_of_target, height=4.7)
 
 
-def errors(declared: FigureDeclaration, inputs: Inputs) -> Figure:
-    """Distribution of errors; of targets of atoms by species.
+def draw_errors(groups: Sequence[TaskResult], scale: str) -> Figure:
+    """Distribution of errors, those of targets of atoms by species; rows and columns as above.
 
     :raises InputError: see :func:`read_predictions`.
     """
-    return _panels(declared, inputs, _draw_errors, height=4.4)
+    return _panels("Errors", groups, scale, _errors_of_target, height=4.4)
+
+
+def _of_task(
+    declared: FigureDeclaration,
+    inputs: Inputs,
+    draw: Callable[[Sequence[TaskResult], str], Figure],
+) -> Figure:
+    results = inputs.results
+    if groups := results.of_task(inputs.task):
+        return draw(groups, inputs.scale)
+    nothing = f"no evaluation of task {inputs.task} at scale {inputs.scale}"
+    title = f"{declared.name}: {inputs.task}"
+    return missing_figure(title, inputs.scale, results.why_not(inputs.task) or nothing)
 
 
 def _panels(
-    declared: FigureDeclaration,
-    inputs: Inputs,
+    name: str,
+    groups: Sequence[TaskResult],
+    scale: str,
     draw: Callable[[Axes, TaskResult, Target, Arrays], None],
     *,
     height: float,
 ) -> Figure:
-    """A panel for each model and target of a task; where there is nothing, why."""
-    title, results = f"{declared.name}: {inputs.task}", inputs.results
-    groups = results.of_task(inputs.task)
-    if not groups:
-        nothing = f"no evaluation of task {inputs.task} at scale {inputs.scale}"
-        return missing_figure(title, inputs.scale, results.why_not(inputs.task) or nothing)
+    """A panel for each model and target of a task; what may not be shown says why."""
     columns = max(len(group.targets) for group in groups)
     figure, panels = make_figure(
-        title,
-        provenance_text(groups, inputs.scale),
+        f"{name}: {groups[0].task}",
+        provenance_text(groups, scale),
         rows=len(groups),
         columns=columns,
         size=(4.5 * columns, height * len(groups)),
@@ -117,15 +142,19 @@ def _panels(
     return figure
 
 
-def _values(arrays: Arrays, target: Target) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and references of a target, energies per atom."""
+def _values(arrays: Arrays, target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions and references of a target, energies per atom, where there is a reference; and
+    in which rows there is one.
+    """
     name = _ARRAYS.get(target.name, target.name)
     atoms = arrays["atoms"] if target is ENERGY else 1
-    return arrays[name] / atoms, arrays[f"reference_{name}"] / atoms
+    predicted, reference = arrays[name] / atoms, arrays[f"reference_{name}"] / atoms
+    given = np.isfinite(reference).reshape(len(reference), -1).all(axis=1)
+    return predicted[given], reference[given], given
 
 
-def _draw_parity(panel: Axes, group: TaskResult, target: Target, arrays: Arrays) -> None:
-    predicted, reference = _values(arrays, target)
+def _parity_of_target(panel: Axes, group: TaskResult, target: Target, arrays: Arrays) -> None:
+    predicted, reference, _ = _values(arrays, target)
     label, unit = _component(target), target.unit
     if target is ENERGY:
         shift = reference.mean()
@@ -141,12 +170,13 @@ def _draw_parity(panel: Axes, group: TaskResult, target: Target, arrays: Arrays)
     panel.text(0.04, 0.96, "\n".join(lines), transform=panel.transAxes, va="top", fontsize=9)
 
 
-def _draw_errors(panel: Axes, group: TaskResult, target: Target, arrays: Arrays) -> None:
+def _errors_of_target(panel: Axes, group: TaskResult, target: Target, arrays: Arrays) -> None:
     error = shown_error(target.name, "mae")
-    predicted, reference = _values(arrays, target)
+    predicted, reference, given = _values(arrays, target)
     differences = error.factor * (predicted - reference)
     if target.per == "atom":
-        _errors_by_species(panel, differences, arrays["numbers"], _component(target), error.unit)
+        numbers = arrays["numbers"][given]
+        _errors_by_species(panel, differences, numbers, _component(target), error.unit)
         return
     panel.hist(differences.ravel(), bins=_BINS // 2, color=COLOURS[0], alpha=0.85)
     panel.axvline(0, color="#444444", linewidth=0.8)

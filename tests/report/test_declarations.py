@@ -6,8 +6,16 @@ import shutil
 import pytest
 
 from camp.errors import InputError
-from camp.report.declarations import by_name, load_paper, load_papers, resolve
+from camp.report.declarations import (
+    FigureDeclaration,
+    TableDeclaration,
+    by_name,
+    load_paper,
+    load_papers,
+    resolve,
+)
 from camp.report.metrics import METRICS, shown_error
+from camp.report.paper import COLUMNS
 from camp.settings import read_yaml
 from camp.targets import TARGETS
 
@@ -116,6 +124,12 @@ def test_names_are_unique_over_the_papers(folder):
     path.write_text(path.read_text().replace("cace-water:", "table-3:"))
     with pytest.raises(InputError, match=r"tables\.table-3 is also declared in .*cace"):
         load_papers(folder)
+
+
+def test_every_key_and_column_is_explained():
+    text = (PAPERS / "README.md").read_text(encoding="utf-8")
+    keys = {*COLUMNS, *TableDeclaration.model_fields, *FigureDeclaration.model_fields}
+    assert {key for key in keys if f"`{key}`" not in text} == set()
 
 
 def test_function_that_is_not_there():

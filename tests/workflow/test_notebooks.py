@@ -92,6 +92,7 @@ def write_run(results: Path, potential: Potential) -> dict[str, Path]:
     comparison = compare(potential, [frames[index] for index in TEST_FRAMES])
     comparison.save(files["predictions"])
     labels = {"task": "water", "seed": 1, "scale": "quick", "data": "made up", "weights": "own"}
+    labels |= {"architecture": "camp", "generated": False}
     record = evaluation_record(comparison, unavailable={}, train_size=2, note="", **labels)
     write_json(evaluation, record)
     return files
@@ -126,6 +127,7 @@ def write_simulation(
     simulate(potential, [start], settings, engine, out=folder, replicas=[1], machine=machine)
     labels = {"simulation": "water-300K", "title": "Water at 300 K", "task": "water"}
     labels |= {"scale": "quick", "weights": "own", "data": "made up", "note": ""}
+    labels |= {"architecture": "camp", "generated": False}
     chosen = AnalysisSettings(**analysis)
     write_json(files["analysis"], analyse([folder], chosen, labels, references))
     return files
