@@ -47,9 +47,9 @@ class EdgeMatrices(ExactTables):
             for rank, monomials in enumerate(polyadics(unit, self.max_rank))
         ]
         matrices = {
-            path: (directions[path[1]] @ self.table("product", *path)).view(
-                len(unit), -1, 2 * path[0] + 1
-            )
+            path: (directions[path[1]] @ self.table("product", *path))
+            .unflatten(-1, (-1, 2 * path[0] + 1))
+            .flatten(1, 2)
             for path in self.paths
         }
         return directions, matrices
@@ -115,8 +115,9 @@ class AtomicMoments(nn.Module):
                     moment = torch.bmm(geometry.directions[rank].transpose(1, 2), numbers)
                     continue
                 product, function = self._product(path, features, geometry), function[:, :, None, :]
-                # In place: the sum before is needed by no derivative.
-                sent = product * function if sent is None else sent.addcmul_(product, function)
+                sent = (
+                    product * function if sent is None else torch.addcmul(sent, product, function)
+                )
             if sent is not None:
                 received = sum_at_neighbours(sent.flatten(2), geometry.edges)
                 moment = moment + received.view_as(moment)
@@ -161,6 +162,7 @@ class HyperMoments(ExactTables):
             return list(moments[: self.ranks])
         powers = [list(moments)]
         for paths, weights in zip(self.paths, self.path_weights, strict=True):
+            assert isinstance(weights, nn.ParameterList)
             powers.append(
                 [
                     self._products(rank, into, weight, powers[-1], moments)
