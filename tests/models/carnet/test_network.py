@@ -278,6 +278,24 @@ def test_sums_by_reversal_are_the_same(monkeypatch):
     torch.testing.assert_close(gradient(graph.reverse), expected)
 
 
+@pytest.mark.parametrize("name", ["default", "lite", "SO(3)"])
+def test_chunks_of_atoms_give_the_same(name):
+    """Sums by the receiving atom from its neighbours' features, some atoms at a time."""
+    potential = make_potential(**ALL[name])
+    graph = potential.graph(random_structure(potential))
+    species = potential.species_index[graph.numbers]
+
+    def values(**options):
+        vectors = graph.edge_vectors().requires_grad_(True)
+        given = Edges(species, vectors, graph.neighbours, graph.mask)
+        energies = potential.model(given, **options)["energy"]
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+        forces = gradient - edges.reverse_edges(gradient, graph.neighbours, graph.reverse)
+        return energies.detach(), forces.sum(1)
+
+    torch.testing.assert_close(values(slots_per_chunk=100), values())
+
+
 def test_precision_is_not_lost_on_the_way():
     """A network that was in float32 has its constants in full precision again."""
     network = CarNet(settings(), SPECIES).double()

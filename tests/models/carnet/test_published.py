@@ -86,10 +86,9 @@ def test_features_after_every_layer(shared_carnet, name):
     network, compared = potential.model, 0
     for atoms, expected in reference(shared_carnet, name):
         edges = edges_of(potential, potential.graph(atoms))
-        lengths = edges.vectors.norm(dim=-1)
         with torch.no_grad():
             one_hot = network.one_hot(edges.species, potential.dtype)
-            found = network.features(one_hot, network.geometry(edges, lengths))
+            found = network.features(one_hot, network.atomic_moments(edges))
         for t, features in enumerate(found):
             if f"features_{t}" in expected:
                 full = [entries(x.mT, rank) for rank, x in enumerate(features)]
