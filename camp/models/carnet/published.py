@@ -167,7 +167,8 @@ def _description(file: _File, path: Path, options: Mapping[str, str]) -> Descrip
         energy_shift = _of_species(architecture["atomic_energy_shift"], species, 0.0)
         if architecture["element_bias"]:
             bias = names.element_bias()
-            energy_shift = tuple(a + b for a, b in zip(energy_shift, bias, strict=True))
+            shifts = energy_shift * len(bias) if len(energy_shift) == 1 else energy_shift
+            energy_shift = tuple(a + b for a, b in zip(shifts, bias, strict=True))
         return Description(
             settings=settings,
             species=species,
@@ -235,11 +236,11 @@ def _widths(hidden: int | list[int], channels: int) -> list[int]:
 def _of_species(
     value: float | list[float] | None, species: tuple[int, ...], absent: float
 ) -> tuple[float, ...]:
-    """One number for each species, of one for all or of a table indexed by atomic number."""
+    """One number for all, or one for each species of a table indexed by atomic number."""
     if value is None:
         value = absent
     if isinstance(value, int | float):
-        return (float(value),) * len(species)
+        return (float(value),)
     return tuple(float(value[number]) for number in species)
 
 

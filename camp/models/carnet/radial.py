@@ -51,14 +51,15 @@ class RadialFunctions(nn.Module):
     ):
         super().__init__()
         widths = [functions, *hidden]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        hidden_layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.hidden = nn.ModuleList(hidden_layers)
         self.weight = nn.Parameter(torch.empty(paths, widths[-1], channels))
         self.bias = nn.Parameter(torch.zeros(paths, 1, channels))
         # Drawn so that the values keep their size from layer to layer.
-        for k, weight in enumerate([*(linear.weight for linear in self.hidden), self.weight]):
+        for k, weight in enumerate([*(linear.weight for linear in hidden_layers), self.weight]):
             bound = math.sqrt(3.0 / widths[k]) / (size if k == 0 else 1.0)
             nn.init.uniform_(weight, -bound, bound)
-        for linear in self.hidden:
+        for linear in hidden_layers:
             nn.init.zeros_(linear.bias)
 
     def forward(self, basis: Tensor, cut: Tensor, scale: Tensor) -> list[Tensor]:
