@@ -1,9 +1,10 @@
 """Writing files so that a reader never meets a half-written one, and one writer per folder."""
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -90,6 +91,17 @@ def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", name: str, text
         except SafetensorError as error:
             # The library wraps what the system said, such as a full disk.
             raise InputError(f"cannot write {path}: {error}") from None
+
+
+def checksum(tensors: "Mapping[str, Tensor]", text: str = "") -> str:
+    """SHA-256 over tensors with their names, types and shapes, and a text."""
+    import torch
+
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_json(path: str | Path) -> Any:

@@ -21,10 +21,9 @@ from tqdm import tqdm
 
 from camp.data.readers import energy_and_forces
 from camp.errors import InputError
-from camp.files import save_tensors
+from camp.files import checksum, save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
-from camp.potential.saving import checksum
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
 FORMAT = 2
