@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.geometry import complete_cell
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
@@ -86,7 +87,14 @@ def model_hash(potential: Potential) -> str:
         "species": potential.species,
         "cutoff": potential.cutoff,
     }
-    state = {name: value.detach().cpu().double() for name, value in potential.state_dict().items()}
+    # The same numbers in whatever precision and layout they lie in memory.
+    as_written = {
+        "device": "cpu",
+        "dtype": torch.float64,
+        "memory_format": torch.contiguous_format,
+        "copy": True,
+    }
+    state = {name: value.to(**as_written) for name, value in potential.state_dict().items()}
     return identity(settings, inputs=[checksum(state)])
 
 
