@@ -36,7 +36,10 @@ def run_fetch(arguments: argparse.Namespace) -> None:
 
     if arguments.list:
         for source in registry():
-            print(f"{source.kind:10}  {source.name}  ({source.format}; {source.units})")
+            print(
+                f"{source.kind:10}  {source.name}  ({source.format}; {source.units}; "
+                f"{source.verification})"
+            )
         return
     if not arguments.names:
         raise InputError("fetch: give the names of files, or --list to see them")

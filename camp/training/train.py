@@ -180,10 +180,10 @@ def train(
     or one for each of several seeds side by side, each to a folder ``seed-N`` in ``out``.
 
     An interrupted training leaves a checkpoint, from which ``resume`` continues exactly where the
-    last epoch ended; so does a finished one, if its model is gone. With other settings, data or code
-    it is another training (see :mod:`camp.identity`).
-    The weights kept are those with the best validation error among the
-    averaged ones, or the last if the training ends before averaging begins.
+    last epoch ended; so does a finished one, if its model is gone. With other settings, data or
+    code it is another training, see :mod:`camp.identity`. The weights kept are those with the best
+    validation error among the averaged ones, or the last if the training ends before averaging
+    begins.
 
     :param settings: with the sections ``model`` and ``training`` of a task.
     :param seeds: of weights and order of batches.

@@ -19,6 +19,7 @@ from camp.data.graphs import GraphDataset, content_hash
 from camp.data.readers import read_structures, write_structures
 from camp.data.splits import random_split, read_split, write_split
 from camp.errors import InputError
+from camp.files import checksum
 from camp.md.simulate import simulate
 from camp.md.trajectory import RUN_FILE, SUMMARY_FILE, read_trajectory, trajectory_name
 from camp.potential.saving import FORMAT, save, with_checksum

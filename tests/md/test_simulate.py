@@ -292,9 +292,7 @@ def test_more_replicas_leave_the_finished_ones_alone(tmp_path):
     first = run(tmp_path)
     content = (tmp_path / "replica-1.traj").read_bytes()
     more = {**SETTINGS, "replicas": 3}
-    summary = simulate(
-        copper(), [CRYSTAL], more, make_engine, out=tmp_path, replicas=[1, 2, 3]
-    )
+    summary = simulate(copper(), [CRYSTAL], more, make_engine, out=tmp_path, replicas=[1, 2, 3])
     assert batches == [[0], [20]]  # of replica 3: equilibration, and from its end on
     assert (tmp_path / "replica-1.traj").read_bytes() == content
     assert summary["replicas"][:2] == first["replicas"]
