@@ -49,6 +49,11 @@ def code_hash(modules: Iterable[str]) -> str:
 
     :raises ModuleNotFoundError: a module of that name is not there.
     """
+    return _code_hash(frozenset(modules))
+
+
+@cache
+def _code_hash(modules: frozenset[str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(imported(modules)):
         # Without code a module cannot change anything.

@@ -1,11 +1,20 @@
 """Tables and figures of the paper with our numbers, and the scoreboard over all of them."""
 
 
+# A second each.
+localrules:
+    table,
+    scoreboard,
+    paper_figure,
+    predictions_figure,
+    training_figure,
+
+
 rule table:
     input:
-        evaluations=all_evaluation_files,
-        analyses=all_analysis_files,
-        speeds=all_speed_files,
+        evaluations=lambda w: AVAILABLE.all_evaluations(),
+        analyses=lambda w: AVAILABLE.all_analyses(),
+        speeds=lambda w: AVAILABLE.all_speeds(),
         tasks=TASKS_FILE,
         simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
@@ -19,18 +28,12 @@ rule table:
         ),
     log:
         "results/{scale}/logs/table/{table}.log",
-    benchmark:
-        "results/{scale}/benchmarks/table/{table}.jsonl"
     wildcard_constraints:
-        table=one_of(TABLES),
+        table=paths.one_of(TABLES),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        code=code("report"),
+        identity=lambda w: identity.of_step("table"),
     shell:
         "camp table {wildcards.table} --evaluations {input.evaluations:q}"
         " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
@@ -40,9 +43,9 @@ rule table:
 
 rule scoreboard:
     input:
-        evaluations=all_evaluation_files,
-        analyses=all_analysis_files,
-        speeds=all_speed_files,
+        evaluations=lambda w: AVAILABLE.all_evaluations(),
+        analyses=lambda w: AVAILABLE.all_analyses(),
+        speeds=lambda w: AVAILABLE.all_speeds(),
         tasks=TASKS_FILE,
         simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
@@ -56,16 +59,10 @@ rule scoreboard:
         ),
     log:
         "results/{scale}/logs/scoreboard.log",
-    benchmark:
-        "results/{scale}/benchmarks/scoreboard.jsonl"
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        code=code("report"),
+        identity=lambda w: identity.of_step("scoreboard"),
     shell:
         "camp scoreboard --evaluations {input.evaluations:q}"
         " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
@@ -75,16 +72,12 @@ rule scoreboard:
 
 rule paper_figure:
     input:
-        evaluations=lambda w: (
-            all_evaluation_files(w) if FIGURES[w.figure].get("evaluations") else []
-        ),
-        analyses=lambda w: [analysis_file(n) for n in simulations_of(w.figure)],
-        speeds=lambda w: (
-            speed_files(simulations_of(w.figure)) if FIGURES[w.figure].get("speeds") else []
-        ),
-        references=lambda w: reference_inputs(w.figure),
-        scans=lambda w: scan_files(w.figure),
-        structure=lambda w: structure_file(w.figure),
+        evaluations=lambda w: FIGURE_INPUTS[w.figure].evaluations,
+        analyses=lambda w: FIGURE_INPUTS[w.figure].analyses,
+        speeds=lambda w: FIGURE_INPUTS[w.figure].speeds,
+        references=lambda w: [*FIGURE_INPUTS[w.figure].references.values()],
+        scans=lambda w: FIGURE_INPUTS[w.figure].scans,
+        structure=lambda w: FIGURE_INPUTS[w.figure].structure,
         tasks=TASKS_FILE,
         simulations=SIMULATIONS_FILE,
         paper=PAPER_NUMBERS,
@@ -98,19 +91,13 @@ rule paper_figure:
         pdf="results/{scale}/figures/{figure}.pdf",
     log:
         "results/{scale}/logs/figure/{figure}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/{figure}.jsonl"
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        figure=paths.one_of(FIGURES),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        files=lambda w, input: figure_arguments(w.figure, input),
-        code=code("report"),
+        files=lambda w: FIGURE_INPUTS[w.figure].arguments(),
+        identity=lambda w: identity.of_step("figure"),
     shell:
         "camp figure {wildcards.figure} {params.files:q} --tasks {input.tasks:q}"
         " --simulations {input.simulations:q} --paper {input.paper:q}"
@@ -119,8 +106,8 @@ rule paper_figure:
 
 rule predictions_figure:
     input:
-        evaluations=lambda w: evaluation_files(w.task),
-        predictions=lambda w: prediction_files(w.task),
+        evaluations=lambda w: AVAILABLE.evaluations(w.task),
+        predictions=lambda w: paths.prediction_files(SCALE, w.task),
     output:
         png=report(
             "results/{scale}/figures/{kind}-{task}.png",
@@ -132,18 +119,12 @@ rule predictions_figure:
         pdf="results/{scale}/figures/{kind}-{task}.pdf",
     log:
         "results/{scale}/logs/figure/{kind}-{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/{kind}-{task}.jsonl"
     wildcard_constraints:
-        kind=one_of(TASK_FIGURES),
+        kind=paths.one_of(TASK_FIGURES),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
-        code=code("report"),
+        identity=lambda w: identity.of_step("figure"),
     shell:
         "camp figure {wildcards.kind}-{wildcards.task} --evaluations {input.evaluations:q}"
         " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
@@ -151,7 +132,7 @@ rule predictions_figure:
 
 rule training_figure:
     input:
-        lambda w: metrics_files(w.task),
+        lambda w: paths.metrics_files(SCALE, w.task),
     output:
         png=report(
             "results/{scale}/figures/training-{task}.png",
@@ -162,17 +143,11 @@ rule training_figure:
         pdf="results/{scale}/figures/training-{task}.pdf",
     log:
         "results/{scale}/logs/figure/training-{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/training-{task}.jsonl"
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         data=lambda w: SCALE.tasks[w.task]["data"],
-        code=code("report"),
+        identity=lambda w: identity.of_step("figure"),
     shell:
         "camp figure training-{wildcards.task} --metrics {input:q} --data {params.data:q}"
         " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
