@@ -2,18 +2,13 @@
 
 import csv
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIG = REPOSITORY / "config"
+from tests.workflow.running import CONFIG, planned, snakemake
+
 SCALES = ["quick", "test", "subset", "published", "published-subset", "paper"]
 
 
@@ -21,26 +16,9 @@ def read(scale):
     return yaml.safe_load((CONFIG / f"{scale}.yaml").read_text(encoding="utf-8"))
 
 
-def snakemake(folder, *arguments, cores="1"):
-    """Run the workflow with its results in a folder of the test."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-    command += ["--workflow-profile", REPOSITORY / "profiles" / "default", "--cores", cores]
-    return subprocess.run(
-        [*command, "--directory", folder, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")},
-        check=False,
-    )
-
-
 def dry_run(folder, scale, *arguments):
     """Number of jobs of each rule."""
-    done = snakemake(folder, "--configfile", CONFIG / f"{scale}.yaml", "--dry-run", *arguments)
-    assert done.returncode == 0, done.stderr
-    table = done.stderr + done.stdout
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+    return planned(folder, "--configfile", CONFIG / f"{scale}.yaml", *arguments)
 
 
 @pytest.fixture
@@ -86,6 +64,14 @@ def test_graph_with_own_training(tmp_path, data_folder, scale):
     assert jobs["analyse"] == jobs["start"] == len(simulations)
     assert jobs["simulate"] >= len(simulations)
     assert jobs.get("generate", 0) + jobs.get("convert", 0) == len(read(scale)["datasets"])
+    # One for every evaluation, analysis, speed, scan and reference.
+    made = ("evaluate", "analyse", "speed", "interlayer_scan", "dimer_scan", "reference_analysis")
+    assert jobs["label"] == sum(jobs.get(rule, 0) for rule in made)
+    fetched = [name for d in read(scale)["datasets"].values() for name in d.get("fetch", [])]
+    fetched += [s["start"]["fetch"] for s in simulations.values() if "fetch" in s["start"]]
+    assert jobs.get("download", 0) == len(set(fetched))
+    references = read(scale).get("references", {}).values()
+    assert jobs.get("fetch", 0) == sum("fetch" in reference for reference in references)
 
 
 @pytest.mark.parametrize("scale", ["published", "published-subset"])
@@ -98,7 +84,8 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     starts = {n: s["start"] for n, s in content["simulations"].items()}
     fetched += [f"start-{n}" for n, start in starts.items() if "fetch" in start]
     fetched += [f"reference-{n}" for n, r in content["references"].items() if "fetch" in r]
-    assert dry_run(tmp_path, scale, *options)["fetch"] == len(fetched)
+    jobs = dry_run(tmp_path, scale, *options)
+    assert jobs["fetch"] == len(fetched) and "download" not in jobs
 
     folder = tmp_path / "results" / scale / "fetched"
     folder.mkdir(parents=True)
