@@ -39,9 +39,6 @@ rule download:
         file=paths.one_of(fetching.names_by_file(SCALE)),
     conda:
         "../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=240,
     params:
         name=lambda w: fetching.names_by_file(SCALE)[w.file],
         content=lambda w: fetching.content_of(fetching.names_by_file(SCALE)[w.file]),
@@ -60,9 +57,6 @@ checkpoint fetch:
         item=paths.one_of(fetching.optional_items(SCALE)),
     conda:
         "../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=240,
     params:
         names=lambda w: fetching.items(SCALE)[w.item],
         mirror=MIRROR,

@@ -1,6 +1,11 @@
 """Speed on this machine: our potentials, the literal equations, and peers if they are asked for."""
 
 
+# From the network.
+localrules:
+    peer_environment,
+
+
 # Kept outside of the results: an environment takes minutes and a gigabyte.
 rule peer_environment:
     input:
@@ -13,10 +18,6 @@ rule peer_environment:
         peer=paths.one_of(SCALE.speed["peers"]),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         folder="cache/peers/{peer}",
     shell:

@@ -100,9 +100,6 @@ rule import_published:
         "results/{scale}/logs/import/{task}.log",
     conda:
         "../environment.yml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         identity=lambda w: identity.of_task("import", SCALE, w.task, reading=True),
     shell:

@@ -1,6 +1,5 @@
 """What the workflow makes again after a change, on results that were touched and not made."""
 
-import copy
 import os
 import re
 import shutil
@@ -10,40 +9,9 @@ import pytest
 import yaml
 
 import camp
-from tests.workflow.running import planned, snakemake
+from tests.workflow.running import REPOSITORY, planned, snakemake
+from tests.workflow.scales import OWN, TINY, changed
 
-TINY = {"channels": 4, "max_rank": 1, "layers": 1, "cutoff": 4.0}
-SCALE = {
-    "scale": "small",
-    "data": "generated (GFN-xTB)",
-    "weights": "own",
-    "seeds": [1],
-    "datasets": {
-        "ethanol": {"generate": "molecule:ethanol", "frames": 24},
-        "aspirin": {"fetch": ["MD17 aspirin"]},
-    },
-    "tasks": {
-        "md17-ethanol": {
-            "title": "Ethanol",
-            "dataset": "ethanol",
-            "split": {"train": 12, "validation": 4, "test": "rest"},
-            "model": TINY,
-        },
-        "md17-aspirin": {"dataset": "aspirin", "model": TINY},
-    },
-    "simulations": {
-        "ethanol": {
-            "task": "md17-ethanol",
-            "start": {"dataset": "ethanol"},
-            "md": {"temperature": 100, "length": 0.1, "replicas": 2},
-        },
-        "aspirin": {
-            "task": "md17-aspirin",
-            "start": {"dataset": "aspirin"},
-            "md": {"temperature": 100, "length": 0.1, "replicas": 2, "engine": "torchsim"},
-        },
-    },
-}
 MODELS = {"settings", "train", "evaluate"}
 REPORT = {"table", "scoreboard", "paper_figure", "predictions_figure", "training_figure", "all"}
 
@@ -52,7 +20,7 @@ REPORT = {"table", "scoreboard", "paper_figure", "predictions_figure", "training
 def touched(tmp_path_factory) -> Path:
     """Empty files in the place of all results, which Snakemake takes for made."""
     folder = tmp_path_factory.mktemp("touched")
-    (folder / "small.yaml").write_text(yaml.safe_dump(SCALE), encoding="utf-8")
+    (folder / "small.yaml").write_text(yaml.safe_dump(OWN), encoding="utf-8")
     options = ["--configfile", folder / "small.yaml"]
     done = snakemake(folder, "--dry-run", *options)
     assert done.returncode == 0, done.stderr
@@ -75,16 +43,10 @@ def folder(touched, tmp_path) -> Path:
 def jobs(folder: Path, *changes: tuple[str, object], **options) -> dict[str, int]:
     """What would be made, by rule, after values of the scale have changed.
 
-    :param changes: keys, with dots between them, and their new values.
+    :param changes: see :func:`tests.workflow.scales.changed`.
     """
-    scale = copy.deepcopy(SCALE)
-    for keys, value in changes:
-        *path, last = keys.split("/")
-        section = scale
-        for key in path:
-            section = section.setdefault(key, {})
-        section[last] = value
-    (folder / "small.yaml").write_text(yaml.safe_dump(scale), encoding="utf-8")
+    content = yaml.safe_dump(changed(OWN, *changes))
+    (folder / "small.yaml").write_text(content, encoding="utf-8")
     return planned(folder, "--configfile", folder / "small.yaml", **options)
 
 
@@ -125,7 +87,7 @@ def test_a_cutoff_repeats_what_is_made_with_the_model(folder):
     ],
 )
 def test_conditions_repeat_their_simulation(folder, simulation, key, value, simulated):
-    settings = {**SCALE["simulations"][simulation]["md"], key: value}
+    settings = {**OWN["simulations"][simulation]["md"], key: value}
     made = jobs(folder, (f"simulations/{simulation}/md", settings))
     assert made["simulate"] == simulated
     assert made.keys() <= REPORT | {"simulation_settings", "simulate", "analyse", "label"}
@@ -180,27 +142,17 @@ def test_results_of_another_scale_are_refused_in_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_what_takes_a_second_is_no_job_of_its_own_on_a_cluster(folder):
-    """Snakemake makes labels, tables and figures itself, and says so; here of empty files."""
-    results = Path("results/small")
-    lost = {
-        "evaluation/md17-ethanol/seed-1.json": "label",
-        "tables/table-1.html": "table",
-        "scoreboard.html": "scoreboard",
-        "figures/figure-2.png": "paper_figure",
-        "figures/parity-md17-ethanol.png": "predictions_figure",
-        "figures/training-md17-ethanol.png": "training_figure",
-        "splits/md17-ethanol.json": "split",
-    }
-    for name in lost:
-        (folder / results / name).unlink()
-    wanted = [results / name for name in lost]
-    done = snakemake(folder, *wanted, "--configfile", folder / "small.yaml")
-    started = re.findall(r"^(local)?rule (\w+):", done.stdout + done.stderr, re.M)
-    local = {rule for kind, rule in started if kind}
-    others = {rule for kind, rule in started if not kind}
-    assert others == {"split"}
-    assert local >= set(lost.values()) - others
+def test_what_takes_a_second_is_no_job_of_its_own_on_a_cluster():
+    """Snakemake makes labels, tables and figures itself, and so fetches over its network."""
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk")]
+    blocks = [
+        block
+        for text in texts
+        for block in re.findall(r"^localrules:\n((?: +\w+,\n)+)", text, re.M)
+    ]
+    local = {rule for block in blocks for rule in re.findall(r"\w+", block)}
+    assert local >= {"settings", "label", "fetch", "download", *(REPORT - {"all"})}
+    assert not local & {"train", "simulate", "evaluate", "generate", "convert", "split", "speed"}
 
 
 def test_a_job_that_had_too_little_memory_gets_more(tmp_path):
