@@ -1,5 +1,6 @@
 """The scale, and what several rules need; the functions behind it are those of camp.workflow."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -41,8 +42,7 @@ except InputError as error:
 AVAILABLE = Availability(
     SCALE, lambda item: checkpoints.fetch.get(scale=SCALE.name, item=item).output.record
 )
-# Not parameters: from where a file comes, or on which device a job runs, makes nothing new.
-MIRROR = ["--mirror", SCALE.mirror] if SCALE.mirror else []
+MIRROR = f"--mirror {shlex.quote(SCALE.mirror)}" if SCALE.mirror else ""
 # For the captions of the report.
 config.update(scale=SCALE.name, data=SCALE.data)
 WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method

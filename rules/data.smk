@@ -39,11 +39,15 @@ rule download:
         file=paths.one_of(fetching.names_by_file(SCALE)),
     conda:
         "../environment.yml"
+    # No parameter: from where a file comes makes no other file of it.
+    resources:
+        mirror=MIRROR,
     params:
+        folder=lambda w, output: fetching.folder_of(output[0], w.file),
         name=lambda w: fetching.names_by_file(SCALE)[w.file],
         content=lambda w: fetching.content_of(fetching.names_by_file(SCALE)[w.file]),
     shell:
-        "camp fetch {params.name:q} --out {fetching.FOLDER:q} {MIRROR:q} > {log:q} 2>&1"
+        "camp fetch {params.name:q} --out {params.folder:q} {resources.mirror} > {log:q} 2>&1"
 
 
 # Public files that the scale can do without: what cannot be had is recorded with the reason and the
@@ -58,10 +62,11 @@ checkpoint fetch:
     conda:
         "../environment.yml"
     params:
+        folder=fetching.FOLDER,
         names=lambda w: fetching.items(SCALE)[w.item],
         mirror=MIRROR,
     shell:
-        "camp fetch {params.names:q} --out {fetching.FOLDER:q} {params.mirror:q} --allow-missing"
+        "camp fetch {params.names:q} --out {params.folder:q} {params.mirror} --allow-missing"
         " --record {output.record:q} > {log:q} 2>&1"
 
 

@@ -51,11 +51,12 @@ rule train:
         runtime=resources.task_resource(SCALE, "runtime"),
     params:
         folder=subpath(output.model, parent=True),
+        cache=paths.GRAPH_CACHE,
         device=lambda w: arguments.training_device(SCALE, w.task),
         identity=lambda w: identity.of_training(SCALE, w.task),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
-        " --cache {paths.GRAPH_CACHE:q} {params.device:q} > {log:q} 2>&1"
+        " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 # All seeds of a task in one job.
@@ -84,11 +85,12 @@ rule train_together:
     params:
         folder=subpath(output[0], ancestor=2),
         seeds=SCALE.seeds,
+        cache=paths.GRAPH_CACHE,
         device=lambda w: arguments.training_device(SCALE, w.task),
         identity=lambda w: identity.of_training(SCALE, w.task),
     shell:
         "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
-        " --cache {paths.GRAPH_CACHE:q} {params.device:q} > {log:q} 2>&1"
+        " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 rule import_published:

@@ -43,6 +43,11 @@ def files_of(names: Iterable[str]) -> list[str]:
     return [f"{FOLDER}/{find(name).file_name}" for name in names]
 
 
+def folder_of(path: str, file: str) -> str:
+    """The folder into which a file is fetched whose name holds folders of its own."""
+    return path.removesuffix(f"/{file}")
+
+
 def names_by_file(scale: Scale) -> dict[str, str]:
     """The names of all public files of a scale by where they lie in :data:`FOLDER`."""
     names = [name for wanted in items(scale).values() for name in wanted]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import camp
-from camp.identity import identity, imported
+from camp.identity import imported
 from camp.workflow.identity import STEPS
 
 PACKAGE = Path(camp.__file__).parent
@@ -182,54 +182,6 @@ def test_a_neighbour_list_repeats_all_that_models_do(changed_by):
     assert not changed & {"table", "scoreboard"}
 
 
-def test_imports_inside_of_functions_count_and_those_for_types_do_not():
-    assert "camp.potential.torchsim" in imported(["camp.md.benchmark"])
-    assert "camp.potential.potential" not in imported(["camp"])
-    assert imported(["camp.errors"]) == {"camp.errors"}
-
-
 def test_every_step_has_its_modules():
     for step, modules in STEPS.items():
         assert set(modules) <= imported(modules), step
-    with pytest.raises(ModuleNotFoundError, match=r"camp\.no_such_module"):
-        imported(["camp.no_such_module"])
-
-
-# --- settings and inputs -------------------------------------------------------------------------
-
-SETTINGS = {
-    "title": "Water",
-    "model": {"cutoff": 5.0, "note": "fast"},
-    "steps": 10,
-    "dtype": "float32",
-}
-
-
-def test_labels_are_no_settings():
-    other = {**SETTINGS, "title": "Ice", "labels": {"data": "real"}, "note": "new"}
-    other["model"] = {"cutoff": 5, "note": "slow"}
-    assert identity(other) == identity(SETTINGS)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"steps": 11},
-        {"dtype": "float64"},
-        {"model": {"cutoff": 5.1}},
-        {"more": 0},
-        {"steps": True},
-    ],
-)
-def test_every_other_setting_counts(change):
-    assert identity({**SETTINGS, **change}) != identity(SETTINGS)
-
-
-def test_inputs_count_by_their_content_and_order():
-    found = [identity(SETTINGS, inputs=inputs) for inputs in ([], ["a"], ["a", "b"], ["b", "a"])]
-    assert len(set(found)) == 4
-    assert identity(SETTINGS, inputs=["a"]) == found[1]
-
-
-def test_names_of_settings_are_in_no_order():
-    assert identity(dict(reversed(SETTINGS.items()))) == identity(SETTINGS)

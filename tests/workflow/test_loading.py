@@ -1,6 +1,7 @@
 """What Snakemake was told, and where its commands run."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from camp.errors import InputError
 from camp.workflow.loading import check_targets, load, shell_prefix
 from tests.workflow.running import CONFIG, REPOSITORY
 from tests.workflow.scales import OWN, scale_of
+
+PACKAGE = REPOSITORY / "camp" / "workflow"
 
 
 def test_the_default_scale_and_values_of_the_command_line():
@@ -48,3 +51,14 @@ def test_jobs_run_in_the_environment_of_snakemake(tmp_path):
 def test_jobs_run_in_their_own_environment_with_conda(tmp_path):
     """This package is not installed there."""
     assert commands_of(tmp_path, conda=True) == f"job/python -m camp x {REPOSITORY}"
+
+
+def test_the_workflow_is_read_without_heavy_libraries():
+    """The graph is built for every command, and once more in every job."""
+    modules = [f"camp.workflow.{p.stem}" for p in sorted(PACKAGE.glob("*.py")) if p.stem[0] != "_"]
+    heavy = ["torch", "pandas", "numpy", "ase", "matplotlib", "pytorch_lightning"]
+    command = f"import sys, {', '.join(modules)}; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert done.stdout.strip() == "[]"
