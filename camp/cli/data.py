@@ -36,7 +36,10 @@ def run_fetch(arguments: argparse.Namespace) -> None:
 
     if arguments.list:
         for source in registry():
-            print(f"{source.kind:10}  {source.name}  ({source.format}; {source.units})")
+            print(
+                f"{source.kind:10}  {source.name}  ({source.format}; {source.units}; "
+                f"{source.verification})"
+            )
         return
     if not arguments.names:
         raise InputError("fetch: give the names of files, or --list to see them")
@@ -170,23 +173,18 @@ def _count_or_rest(text: str) -> int | str:
 
 
 def run_select(arguments: argparse.Namespace) -> None:
-    import numpy as np
-
     from camp.data.readers import read_structures, write_structures
-    from camp.data.splits import read_split
+    from camp.data.splits import draw, read_split
 
     structures = read_structures(arguments.data, targets=())
     if arguments.split:
         split = read_split(arguments.split, len(structures))
         structures = [structures[index] for index in getattr(split, arguments.part)]
-    if arguments.frames > len(structures):
-        raise InputError(
-            f"{arguments.data} has {len(structures)} frames to choose from; {arguments.frames} "
-            "are asked for"
-        )
-    generator = np.random.default_rng(arguments.seed)
-    chosen = sorted(generator.choice(len(structures), arguments.frames, replace=False).tolist())
-    write_structures(arguments.out, [structures[k].repeat(arguments.repeat) for k in chosen])
+    try:
+        chosen = draw(structures, arguments.frames, arguments.seed)
+    except InputError as error:
+        raise InputError(f"{arguments.data}: {error}") from None
+    write_structures(arguments.out, [atoms.repeat(arguments.repeat) for atoms in chosen])
 
 
 def add_select(verbs) -> None:

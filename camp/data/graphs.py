@@ -23,11 +23,10 @@ from tqdm import tqdm
 from camp.cartesian.decomposition import decomposition_matrix, split_packed
 from camp.data.labels import keys_of, label
 from camp.errors import InputError
-from camp.files import save_tensors
+from camp.files import checksum, save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
 from camp.models.description import Normalisation
-from camp.potential.saving import checksum
 from camp.targets import ENERGY, FORCES, Target
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.

@@ -21,9 +21,9 @@ from camp.data.formats.ase_database import database_frames
 from camp.data.formats.frames import FrameReader
 from camp.data.formats.npz import npz_frames
 from camp.data.formats.pandas_json import json_frames
+from camp.data.formats.rmd17 import extract_rmd17
 from camp.data.formats.xyz import write_structures, xyz_frames
 from camp.data.labels import LARGEST_NUMBER, keys_of, label, missing
-from camp.data.sources import extract_rmd17
 from camp.data.units import KCAL_PER_MOL
 from camp.errors import InputError, reason
 from camp.graph.neighbours import COINCIDENCE_DISTANCE
