@@ -253,7 +253,7 @@ class ResourceSettings(Settings):
 
 
 class DatasetSettings(Settings):
-    """Where frames are from. Each dataset becomes `results/<scale>/data/<name>.xyz.gz`, eV and Å."""
+    """Where frames are from; each becomes `results/<scale>/data/<name>.xyz.gz` in eV and Å."""
 
     generate: str | None = Field(
         None,
