@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camp.errors import InputError
+
 if TYPE_CHECKING:
     from camp.report.inputs import Inputs
 
@@ -13,8 +15,6 @@ _RESULTS = {
     "analyses": "analyses of simulations (and files that say why there are none)",
     "speeds": "measured speeds",
 }
-
-from camp.errors import InputError
 
 
 def _add_inputs(parser) -> None:
