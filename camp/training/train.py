@@ -144,6 +144,7 @@ def training_identity(
 def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> Potential:
     """A potential with fresh parameters, fitted in scale and shift to the training set."""
     statistics = training.statistics()
+    baseline = training.baseline(settings.training)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Potential(
@@ -151,7 +152,7 @@ def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> P
             species=statistics.species,
             targets=[target for target in training.targets.values() if not target.derivative_of],
             energy_scale=statistics.rms_force,
-            energy_shift=statistics.mean_energy_per_atom,
+            energy_shift=baseline,
             normalisation=statistics.normalisation,
             origin={
                 "weights": "own",
@@ -261,7 +262,14 @@ def _train(
     module = TrainingModule(potentials, options, targets=targets, compiled=compiled)
     tables = MetricsTables([folder / METRICS_FILE for folder in folders.values()], targets)
     best = BestAverages(len(folders), start=options.ema_start)
-    end = EarlyEnd(len(folders), patience=options.patience, max_steps=options.max_steps)
+    module.seconds = tables.seconds
+    end = EarlyEnd(
+        len(folders),
+        patience=options.patience,
+        max_steps=options.max_steps,
+        max_seconds=3600 * options.max_time if options.max_time else None,
+        seconds=tables.seconds,
+    )
     bar = sys.stderr.isatty()
     plugins: list[Any] = [KeepPrevious()]
     if SLURMEnvironment.detect():
@@ -271,7 +279,7 @@ def _train(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        max_epochs=options.max_epochs,
+        max_epochs=options.epochs,
         callbacks=[
             _Identity(identities),
             LearningRateMonitor(),
