@@ -168,7 +168,7 @@ class ResourceSettings(Settings):
 
 
 class DatasetSettings(Settings):
-    """Where frames are from. Each dataset becomes `results/<scale>/data/<name>.xyz.gz`, in eV, Å."""
+    """Where frames are from."""
 
     generate: str | None = Field(
         None,

@@ -26,6 +26,7 @@ from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.report.inspection import find_run, read_frames
+from camp.settings import AnalysisSettings, MdSettings
 from camp.training.callbacks import COLUMNS
 from camp.training.evaluation import compare, evaluation_record
 
@@ -191,7 +192,9 @@ def test_without_variables_the_first_finished_training(files, tmp_path):
     (tmp_path / "Snakefile").touch()
     (tmp_path / "notebooks").mkdir()
     # Before 'water' in the alphabet, but not evaluated yet.
-    save(tiny_potential(), tmp_path / "results/quick/training/lips-10/camp-seed-1/model.safetensors")
+    save(
+        tiny_potential(), tmp_path / "results/quick/training/lips-10/camp-seed-1/model.safetensors"
+    )
     run = find_run({}, tmp_path / "notebooks")
     assert (run.task, run.scale, run.data_label) == ("water", "quick", "made up")
     assert {name: getattr(run, name) for name in files} == files
