@@ -1,7 +1,9 @@
 """Settings: merged as documented, and every mistake is one line that names the file and the key."""
 
+import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -11,9 +13,19 @@ import yaml
 from pydantic import Field, model_validator
 
 from camp.errors import InputError
-from camp.settings import Run, load_scale, load_training, merge, read_yaml
+from camp.settings import (
+    Run,
+    commands,
+    load_scale,
+    load_training,
+    merge,
+    read_yaml,
+    scale,
+    sections,
+)
 from camp.settings.architectures import Architecture, architectures
-from camp.settings.base import ModelSettings
+from camp.settings.base import ModelSettings, Settings
+from camp.settings.documentation import with_tables
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "config"
@@ -445,6 +457,25 @@ def test_own_training_without_structures_says_what_to_give(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"mine\.yaml: give the structures either as 'data' and"):
         load_training(path)
+
+
+def test_tables_of_keys_are_current():
+    """``python -m camp.settings.documentation`` writes them."""
+    text = (CONFIG / "README.md").read_text(encoding="utf-8")
+    assert with_tables(text) == text
+
+
+def test_every_section_is_explained():
+    text = (CONFIG / "README.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"<!-- keys of (\w+) -->", text))
+    # What others are made from, and what only a saved model has.
+    inner = {"Settings", "ModelSettings", "Source", "TrainingJob", "TaskModelByRecipe"}
+    known = [vars(module).values() for module in (sections, scale, commands)]
+    assert explained - {"models"} == {
+        one.__name__
+        for one in chain.from_iterable(known)
+        if isinstance(one, type) and issubclass(one, Settings) and one.__name__ not in inner
+    }
 
 
 def test_settings_import_nothing_heavy():

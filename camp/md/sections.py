@@ -34,7 +34,7 @@ def stability_section(
 ) -> dict[str, Any]:
     """How long the replicas are stable (ps), each of them at most ``length``."""
     values = [replica.stable_ps for replica in replicas]
-    section = {
+    section: dict[str, Any] = {
         "criterion": settings.stability,
         "threshold": settings.threshold,
         "window_ps": settings.window,
@@ -99,7 +99,7 @@ def adf_section(parts: Sequence[Frames], settings: AnalysisSettings) -> dict[str
         found = [part.angles(triple, cutoff) for part in parts]
         section["angle_deg"] = _json(found[0][0])
         densities = [density for _, density in found if np.isfinite(density).all()]
-        entry = {"cutoff_A": cutoff, "mean": None, "std": None}
+        entry: dict[str, Any] = {"cutoff_A": cutoff, "mean": None, "std": None}
         if densities:
             entry |= _curves(densities)
         else:

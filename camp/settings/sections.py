@@ -1,7 +1,7 @@
 """The sections of settings files with their defaults; what a key means, its description says."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,10 @@ Count = Annotated[int, Field(ge=1)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Different]
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-TargetName = Literal[tuple(TARGETS)]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    TargetName = str
+else:
+    TargetName = Literal[tuple(TARGETS)]
 Targets = Annotated[list[TargetName], Field(min_length=1), Different]
 Peer = Literal["mace", "nequip"]
 ReferenceName = Literal["aimd", "xray-2013", "xray-2014", "neutron", "revpbe0"]
@@ -267,9 +270,7 @@ class SpeedSettings(Settings):
     peers: Annotated[list[Peer], Different] = Field(
         [],
         description="others beside us, with random weights, each installed from the package index "
-        "into an environment of its own (`cache/peers/`, some GB). One that cannot be installed is "
-        "shown as *not measured*, with the reason; `snakemake --forcerun peer_environment …` tries "
-        "again",
+        "into an environment of its own (`cache/peers/`, some GB)",
     )
 
 

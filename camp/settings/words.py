@@ -74,8 +74,9 @@ def _unknown(keys: Keys, known: Sequence[str]) -> tuple[tuple, str, str]:
 def _find(schema: Json, keys: Keys) -> tuple[Keys, Json]:
     """The schema under these keys, or under as many of the first ones as are keys of a file."""
     for depth, key in enumerate(keys):
-        inside = next(filter(None, (_inside(one, key) for one in schema.get("anyOf", [schema]))), 0)
-        if not inside:
+        found = filter(None, (_inside(one, key) for one in schema.get("anyOf", [schema])))
+        inside = next(found, None)
+        if inside is None:
             return keys[:depth], schema
         schema = inside
     return keys, schema
