@@ -182,6 +182,7 @@ def test_inputs_of_a_table_are_what_answers_its_numbers(tmp_path):
     assert "simulate" not in jobs and "speed" not in jobs
 
 
+@pytest.mark.slow
 def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
     """One failed training: its other seed counts, all tables, figures and scoreboards are there and
     say why the rest is missing, and the report can be made.
