@@ -30,11 +30,15 @@ STEPS: dict[str, tuple[str, ...]] = {
     "speed": (*_READING, "camp.potential.saving", "camp.md.benchmark"),
     "table": ("camp.report.tables",),
     "scoreboard": ("camp.report.scoreboard",),
-    "figure": ("camp.report.figures",),
+    "figure": ("camp.report.figures", "camp.report.style"),
+    # What the notebooks import.
     "notebook": (
+        *_SPLITTING,
         "camp.report.inspection",
-        "camp.report.figures",
+        "camp.report.panels",
+        "camp.report.predictions",
         "camp.md.analysis",
+        "camp.md.simulate",
         "camp.potential.saving",
     ),
 }
