@@ -95,10 +95,19 @@ def run_convert(arguments: argparse.Namespace) -> None:
         kcal_per_mol=KCAL_PER_MOL if factor is None else factor,
         every=arguments.every,
         first=arguments.first,
+        part=arguments.part,
+        without=arguments.without,
         molecule=arguments.molecule,
         progress=sys.stderr.isatty(),
     )
     print(f"{arguments.out}: {count} frames")
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 0:167")
+    return int(first), int(last)
 
 
 def add_convert(verbs) -> None:
@@ -115,6 +124,17 @@ def add_convert(verbs) -> None:
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="frames 0, N, 2N, …")
     parser.add_argument("--first", type=int, metavar="N", help="at most so many of each file")
+    parser.add_argument(
+        "--part", type=_part, metavar="A:B", help="only frames from number A to before B"
+    )
+    parser.add_argument(
+        "--without",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="leave out frames that are in these files too",
+    )
     parser.add_argument("--molecule", help="molecule to take out of the rMD17 archive (.zip)")
     parser.set_defaults(run=run_convert)
 

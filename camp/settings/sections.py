@@ -271,6 +271,12 @@ class DatasetSettings(Settings):
         "ones, in front of them",
     )
     every: int | None = Field(None, ge=1, description="take frames 0, N, 2N, … only")
+    part: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="`[A, B]` takes only frames from number A to before B of each file"
+    )
+    without: Annotated[list[PublicFile], Different] = Field(
+        [], description="leave out frames that are in these public files too"
+    )
     molecule: str | None = Field(None, description="which molecule of the rMD17 archive")
     kcal_per_mol: float | None = Field(
         None, gt=0, description="value of 1 kcal/mol for MD17 files, eV; null: CODATA"
