@@ -15,7 +15,8 @@ wildcard_constraints:
     scale=SCALE.name,
     task=r"[A-Za-z0-9._-]+",
     dataset=r"[A-Za-z0-9._-]+",
-    run=paths.RUN,
+    run=paths.one_of(paths.run_names(SCALE)),
+    architecture=paths.one_of(paths.architecture_names(SCALE)),
     simulation=r"[A-Za-z0-9._-]+",
 
 
@@ -43,10 +44,10 @@ rule all:
             item=fetching.optional_items(SCALE),
         ),
         # Input functions, because some wait for what could be fetched.
-        lambda w: [f for t in SCALE.tasks for f in AVAILABLE.results_of(t, TASK_FIGURES)],
+        lambda w: [file for task in SCALE.tasks for file in PRODUCTS.results_of(task)],
         lambda w: AVAILABLE.all_analyses(),
         lambda w: AVAILABLE.all_speeds(),
-        lambda w: [file for name in SCALE.notebooks for file in AVAILABLE.notebook(name)],
-        expand("results/{scale}/tables/{table}.html", scale=SCALE.name, table=TABLES),
-        expand("results/{scale}/scoreboard.html", scale=SCALE.name),
-        expand("results/{scale}/figures/{figure}.png", scale=SCALE.name, figure=FIGURES),
+        lambda w: AVAILABLE.all_notebooks(),
+        [paths.table_file(SCALE, name) for name in PRODUCTS.tables],
+        [paths.scoreboard_file(SCALE, name) for name in PRODUCTS.scoreboards],
+        [paths.figure_file(SCALE, name) for name in PRODUCTS.figures],

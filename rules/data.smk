@@ -12,7 +12,7 @@ rule generate:
     log:
         "results/{scale}/logs/generate/{dataset}.log",
     wildcard_constraints:
-        dataset=paths.one_of(n for n, d in SCALE.datasets.items() if "generate" in d),
+        dataset=paths.one_of(n for n, d in SCALE.datasets.items() if d.generate),
     conda:
         "../environment.yml"
     threads: 1
@@ -20,9 +20,9 @@ rule generate:
         mem_mb=resources.growing(2000),
         runtime=60,
     params:
-        kind=lambda w: SCALE.datasets[w.dataset]["generate"],
-        frames=lambda w: SCALE.datasets[w.dataset]["frames"],
-        seed=lambda w: SCALE.datasets[w.dataset].get("seed", 0),
+        kind=lambda w: SCALE.datasets[w.dataset].generate,
+        frames=lambda w: SCALE.datasets[w.dataset].frames,
+        seed=lambda w: SCALE.datasets[w.dataset].seed or 0,
         identity=lambda w: identity.of_step("generate"),
     shell:
         "camp generate {params.kind} {output:q} --frames {params.frames} --seed {params.seed}"
@@ -73,13 +73,13 @@ checkpoint fetch:
 rule convert:
     input:
         files=lambda w: SCALE.files_of(w.dataset),
-        fetched=lambda w: AVAILABLE.fetched(f"data-{w.dataset}"),
+        fetched=lambda w: AVAILABLE.fetched(fetching.data_item(w.dataset)),
     output:
         "results/{scale}/data/{dataset}.xyz.gz",
     log:
         "results/{scale}/logs/convert/{dataset}.log",
     wildcard_constraints:
-        dataset=paths.one_of(n for n, d in SCALE.datasets.items() if "generate" not in d),
+        dataset=paths.one_of(n for n, d in SCALE.datasets.items() if not d.generate),
     conda:
         "../environment.yml"
     threads: 1

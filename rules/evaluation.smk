@@ -7,7 +7,7 @@ localrules:
 
 rule evaluate:
     input:
-        model=lambda w: paths.model_file(SCALE, w.task, w.run),
+        model=lambda w: paths.model_file(SCALE, w.task, Run.parse(w.run)),
         data=lambda w: paths.data_file(SCALE, w.task),
         split=lambda w: paths.split_files(SCALE, w.task),
     output:
@@ -24,24 +24,24 @@ rule evaluate:
         # The task's time is that of its training.
         runtime=lambda w: min(240, resources.task_resource(SCALE, "runtime")(w)),
     params:
-        arguments=lambda w: arguments.evaluating(SCALE, w.task, w.run),
-        identity=lambda w: identity.of_task("evaluate", SCALE, w.task),
+        arguments=lambda w: arguments.evaluating(SCALE, w.task, Run.parse(w.run)),
+        identity=lambda w: identity.of_model("evaluate", Run.parse(w.run).architecture),
     shell:
         "camp evaluate {input.model:q} {input.data:q} --json {output.json:q} --npz {output.npz:q}"
         " {params.arguments:q} > {log:q} 2>&1"
 
 
-# Stands in the place of the evaluations when a file could not be had.
+# Stands in the place of an evaluation when a file could not be had.
 rule unavailable:
     output:
-        "results/{scale}/evaluation/{task}/unavailable.json",
+        "results/{scale}/evaluation/{task}/unavailable/{run}.json",
     log:
-        "results/{scale}/logs/unavailable/{task}.log",
+        "results/{scale}/logs/unavailable/{task}/{run}.log",
     conda:
         "../environment.yml"
     params:
-        text=lambda w: arguments.as_json(
-            {"task": w.task, "reason": AVAILABLE.why_no_evaluation(w.task)}
+        text=lambda w: json.dumps(
+            AVAILABLE.missing_evaluation(w.task, Run.parse(w.run)), ensure_ascii=False
         ),
     shell:
         "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"

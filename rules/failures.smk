@@ -1,4 +1,4 @@
-"""After a failed run: the scoreboard of what was computed, with the reasons why the rest is missing."""
+"""After a failed run: a report of what was computed, with the reasons why the rest is missing."""
 
 import tempfile
 
@@ -15,16 +15,17 @@ def rule_paths():
     }
 
 
+def blocked_outputs():
+    """What this run should have made and could not begin, since something before it failed."""
+    unfinished = set(workflow.dag.needrun_jobs())
+    blocked = [job for job in unfinished if unfinished & workflow.dag.dependencies[job].keys()]
+    return {str(file) for job in blocked for file in job.output}
+
+
 onerror:
-    out = f"results/{SCALE.name}/scoreboard"
     with tempfile.TemporaryDirectory() as folder:
-        evaluations = list(failures.evaluations_so_far(SCALE, rule_paths(), Path(folder)))
-        analyses = list(failures.analyses_so_far(SCALE, rule_paths(), Path(folder)))
-        speeds = failures.speeds_so_far(SCALE)
-        shell(
-            "camp scoreboard --evaluations {evaluations:q} --analyses {analyses:q}"
-            " --speeds {speeds:q} --tasks {TASKS_FILE:q} --simulations {SIMULATIONS_FILE:q}"
-            " --paper {PAPER_NUMBERS:q} --scale {SCALE.name}"
-            " --out-csv {out}.csv --out-html {out}.html"
-        )
-    print(f"What failed, and why, is in {out}.html.", file=sys.stderr)
+        written = Salvage(PRODUCTS, rule_paths(), Path(folder)).write(blocked_outputs())
+    places = ", ".join(written)
+    print(
+        f"What failed, and why, is in {places}; tables and figures say it too.", file=sys.stderr
+    )

@@ -16,7 +16,7 @@ rule notebook:
     log:
         "results/{scale}/logs/notebook/{name}.log",
     wildcard_constraints:
-        name=paths.one_of(SCALE.notebooks),
+        name=paths.one_of(notebooks.topics(SCALE)),
     conda:
         "../environment.yml"
     threads: 1

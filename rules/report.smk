@@ -1,153 +1,112 @@
-"""Tables and figures of the paper with our numbers, and the scoreboard over all of them."""
+"""Tables and figures as the papers declare them, and a scoreboard over each paper's numbers."""
 
 
 # A second each.
 localrules:
     table,
     scoreboard,
-    paper_figure,
-    predictions_figure,
-    training_figure,
+    figure,
+    task_figure,
 
 
 rule table:
     input:
-        evaluations=lambda w: AVAILABLE.all_evaluations(),
-        analyses=lambda w: AVAILABLE.all_analyses(),
-        speeds=lambda w: AVAILABLE.all_speeds(),
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        unpack(lambda w: PRODUCTS.inputs_of_table(w.name)),
     output:
-        csv="results/{scale}/tables/{table}.csv",
+        csv="results/{scale}/tables/{name}.csv",
         html=report(
-            "results/{scale}/tables/{table}.html",
+            "results/{scale}/tables/{name}.html",
             caption="../report/table.rst",
             category="Tables",
-            labels=lambda w: {"name": TABLES[w.table], "scale": w.scale},
+            subcategory=lambda w: PRODUCTS.tables[w.name][0].label,
+            labels=lambda w: {"name": PRODUCTS.tables[w.name][1].name, "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/table/{table}.log",
+        "results/{scale}/logs/table/{name}.log",
     wildcard_constraints:
-        table=paths.one_of(TABLES),
+        name=paths.one_of(PRODUCTS.tables),
     conda:
         "../environment.yml"
     params:
-        identity=lambda w: identity.of_step("table"),
+        arguments=lambda w: PRODUCTS.table_arguments(w.name),
+        identity=lambda w: identity.of_table(PRODUCTS.tables[w.name][1]),
     shell:
-        "camp table {wildcards.table} --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
-        " --out-html {output.html:q} > {log:q} 2>&1"
+        "camp table {wildcards.name} {params.arguments:q} --scale {wildcards.scale}"
+        " --out-csv {output.csv:q} --out-html {output.html:q} > {log:q} 2>&1"
 
 
 rule scoreboard:
     input:
-        evaluations=lambda w: AVAILABLE.all_evaluations(),
-        analyses=lambda w: AVAILABLE.all_analyses(),
-        speeds=lambda w: AVAILABLE.all_speeds(),
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        unpack(lambda w: PRODUCTS.inputs_of_scoreboard(w.paper)),
     output:
-        csv="results/{scale}/scoreboard.csv",
+        csv="results/{scale}/scoreboard-{paper}.csv",
         html=report(
-            "results/{scale}/scoreboard.html",
+            "results/{scale}/scoreboard-{paper}.html",
             caption="../report/scoreboard.rst",
-            category="Scoreboard",
-            labels={"name": "All CAMP numbers of the paper", "scale": "{scale}"},
+            category="Scoreboards",
+            labels=lambda w: {"name": PAPERS[w.paper].label, "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/scoreboard.log",
+        "results/{scale}/logs/scoreboard/{paper}.log",
+    wildcard_constraints:
+        paper=paths.one_of(PRODUCTS.scoreboards),
     conda:
         "../environment.yml"
     params:
+        arguments=lambda w: PRODUCTS.scoreboard_arguments(w.paper),
         identity=lambda w: identity.of_step("scoreboard"),
     shell:
-        "camp scoreboard --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
-        " --out-html {output.html:q} > {log:q} 2>&1"
+        "camp scoreboard {params.arguments:q} --scale {wildcards.scale}"
+        " --out-csv {output.csv:q} --out-html {output.html:q} > {log:q} 2>&1"
 
 
-rule paper_figure:
+rule figure:
     input:
-        evaluations=lambda w: FIGURE_INPUTS[w.figure].evaluations,
-        analyses=lambda w: FIGURE_INPUTS[w.figure].analyses,
-        speeds=lambda w: FIGURE_INPUTS[w.figure].speeds,
-        references=lambda w: [*FIGURE_INPUTS[w.figure].references.values()],
-        scans=lambda w: FIGURE_INPUTS[w.figure].scans,
-        structure=lambda w: FIGURE_INPUTS[w.figure].structure,
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        unpack(lambda w: PRODUCTS.inputs_of_figure(w.name)),
     output:
         png=report(
-            "results/{scale}/figures/{figure}.png",
+            "results/{scale}/figures/{name}.png",
             caption="../report/figure.rst",
             category="Figures",
-            labels=lambda w: {"name": FIGURES[w.figure]["title"], "scale": w.scale},
+            subcategory=lambda w: PRODUCTS.figures[w.name][0].label,
+            labels=lambda w: {"name": PRODUCTS.figures[w.name][1].name, "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{figure}.pdf",
+        pdf="results/{scale}/figures/{name}.pdf",
     log:
-        "results/{scale}/logs/figure/{figure}.log",
+        "results/{scale}/logs/figure/{name}.log",
     wildcard_constraints:
-        figure=paths.one_of(FIGURES),
+        name=paths.one_of(PRODUCTS.figures),
     conda:
         "../environment.yml"
     params:
-        files=lambda w: FIGURE_INPUTS[w.figure].arguments(),
-        identity=lambda w: identity.of_step("figure"),
+        arguments=lambda w: PRODUCTS.figure_arguments(w.name),
+        identity=lambda w: identity.of_figure(PRODUCTS.figures[w.name][1]),
     shell:
-        "camp figure {wildcards.figure} {params.files:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+        "camp figure {wildcards.name} {params.arguments:q} --scale {wildcards.scale}"
+        " --out {output.png:q} > {log:q} 2>&1"
 
 
-rule predictions_figure:
+rule task_figure:
     input:
-        evaluations=lambda w: AVAILABLE.evaluations(w.task),
-        predictions=lambda w: paths.prediction_files(SCALE, w.task),
+        unpack(lambda w: PRODUCTS.inputs_of_task_figure(w.name, w.task)),
     output:
         png=report(
-            "results/{scale}/figures/{kind}-{task}.png",
-            caption="../report/predictions.rst",
-            category="Predictions",
+            "results/{scale}/figures/{name}-{task}.png",
+            caption="../report/figure.rst",
+            category="Tasks",
             subcategory="{task}",
-            labels=lambda w: {"name": TASK_FIGURES[w.kind], "scale": w.scale},
+            labels=lambda w: {"name": PRODUCTS.task_figures[w.name][1].name, "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{kind}-{task}.pdf",
+        pdf="results/{scale}/figures/{name}-{task}.pdf",
     log:
-        "results/{scale}/logs/figure/{kind}-{task}.log",
+        "results/{scale}/logs/figure/{name}-{task}.log",
     wildcard_constraints:
-        kind=paths.one_of(TASK_FIGURES),
+        name=paths.one_of(PRODUCTS.task_figures),
     conda:
         "../environment.yml"
     params:
-        identity=lambda w: identity.of_step("figure"),
+        arguments=lambda w: PRODUCTS.task_figure_arguments(w.name, w.task),
+        identity=lambda w: identity.of_figure(PRODUCTS.task_figures[w.name][1]),
     shell:
-        "camp figure {wildcards.kind}-{wildcards.task} --evaluations {input.evaluations:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
-
-
-rule training_figure:
-    input:
-        lambda w: paths.metrics_files(SCALE, w.task),
-    output:
-        png=report(
-            "results/{scale}/figures/training-{task}.png",
-            caption="../report/training.rst",
-            category="Trainings",
-            labels={"task": "{task}", "scale": "{scale}"},
-        ),
-        pdf="results/{scale}/figures/training-{task}.pdf",
-    log:
-        "results/{scale}/logs/figure/training-{task}.log",
-    conda:
-        "../environment.yml"
-    params:
-        data=lambda w: SCALE.tasks[w.task]["data"],
-        identity=lambda w: identity.of_step("figure"),
-    shell:
-        "camp figure training-{wildcards.task} --metrics {input:q} --data {params.data:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+        "camp figure {wildcards.name} {params.arguments:q} --scale {wildcards.scale}"
+        " --out {output.png:q} > {log:q} 2>&1"

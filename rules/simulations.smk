@@ -16,8 +16,8 @@ rule simulation_settings:
     conda:
         "../environment.yml"
     params:
-        md=lambda w: arguments.as_yaml(SCALE.simulations[w.simulation]["md"]),
-        analysis=lambda w: arguments.as_yaml(SCALE.simulations[w.simulation]["analysis"]),
+        md=lambda w: to_yaml(SCALE.simulations[w.simulation].md.model_dump()),
+        analysis=lambda w: to_yaml(SCALE.simulations[w.simulation].analysis.model_dump()),
     shell:
         "(printf '%s' {params.md:q} > {output.md:q};"
         " printf '%s' {params.analysis:q} > {output.analysis:q}) 2> {log:q}"
@@ -67,7 +67,7 @@ rule simulate:
     params:
         folder=subpath(output[0], parent=True),
         replicas=lambda w: arguments.replicas(w.part),
-        device=lambda w: arguments.device(SCALE.simulations[w.simulation]["resources"]),
+        device=lambda w: arguments.device(SCALE.simulations[w.simulation].resources),
         identity=lambda w: identity.of_simulation(SCALE, w.simulation, w.part),
     shell:
         "camp md {input.model:q} {input.start:q} --config {input.settings:q}"
@@ -111,13 +111,7 @@ rule not_simulated:
     conda:
         "../environment.yml"
     params:
-        text=lambda w: arguments.as_json(
-            {
-                "simulation": w.simulation,
-                "scale": w.scale,
-                "unavailable": AVAILABLE.why_no_simulation(w.simulation),
-            }
-        ),
+        text=lambda w: json.dumps(AVAILABLE.missing_analysis(w.simulation), ensure_ascii=False),
     shell:
         "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -125,13 +119,13 @@ rule not_simulated:
 # The structure of an ab initio trajectory, analysed like our own.
 rule reference_analysis:
     input:
-        data=lambda w: paths.dataset_file(SCALE, SCALE.references["aimd"]["dataset"]),
-        settings="results/{scale}/md/lips/analysis.yaml",
-        msd=lambda w: SCALE.reference_file("aimd", "msd"),
+        data=lambda w: paths.dataset_file(SCALE, paths.reference_dataset(SCALE)),
+        settings=f"results/{{scale}}/md/{paths.DYNAMICS_LIKE}/analysis.yaml",
+        msd=lambda w: paths.displacement_files(SCALE),
     output:
-        "results/{scale}/unlabelled/references/aimd.json",
+        f"results/{{scale}}/unlabelled/references/{paths.DYNAMICS}.json",
     log:
-        "results/{scale}/logs/reference_analysis/aimd.log",
+        f"results/{{scale}}/logs/reference_analysis/{paths.DYNAMICS}.log",
     conda:
         "../environment.yml"
     threads: 1
@@ -140,15 +134,16 @@ rule reference_analysis:
         runtime=120,
     params:
         msd=lambda w, input: ["--msd", *input.msd] if input.msd else [],
+        arguments=lambda w: arguments.analysing_reference(SCALE),
         identity=lambda w: identity.of_step("analyse"),
     shell:
         "camp analyse --reference {input.data:q} --config {input.settings:q} --out {output:q}"
-        " --scale {wildcards.scale} {params.msd:q} > {log:q} 2>&1"
+        " {params.msd:q} {params.arguments:q} > {log:q} 2>&1"
 
 
 rule interlayer_scan:
     input:
-        model=lambda w: paths.model_file(SCALE, w.task, w.run),
+        model=lambda w: paths.model_file(SCALE, w.task, Run.parse(w.run)),
         data=lambda w: paths.data_file(SCALE, w.task),
     output:
         "results/{scale}/unlabelled/scans/interlayer/{task}/{run}.json",
@@ -161,8 +156,8 @@ rule interlayer_scan:
         mem_mb=resources.growing(2000),
         runtime=60,
     params:
-        arguments=lambda w: arguments.scanning(SCALE, w.run),
-        identity=lambda w: identity.of_task("scan", SCALE, w.task),
+        arguments=lambda w: arguments.scanning_layers(SCALE, w.task, Run.parse(w.run)),
+        identity=lambda w: identity.of_model("scan", Run.parse(w.run).architecture),
     shell:
         "camp scan interlayer {input.model:q} --references {input.data:q} --out {output:q}"
         " {params.arguments:q} > {log:q} 2>&1"
@@ -185,8 +180,7 @@ rule dimer_scan:
         mem_mb=resources.growing(2000),
         runtime=30,
     params:
-        weights=SCALE.weights,
-        identity=lambda w: identity.of_task("scan", SCALE, SCALE.simulations[w.simulation]["task"]),
+        arguments=lambda w: arguments.scanning_pair(SCALE, w.simulation),
+        identity=lambda w: identity.of_dimer_scan(SCALE, w.simulation),
     shell:
-        "camp scan dimer {input.model:q} --out {output:q} --scale {wildcards.scale}"
-        " --weights {params.weights} > {log:q} 2>&1"
+        "camp scan dimer {input.model:q} --out {output:q} {params.arguments:q} > {log:q} 2>&1"

@@ -15,7 +15,7 @@ rule peer_environment:
     log:
         "cache/peers/{peer}.log",
     wildcard_constraints:
-        peer=paths.one_of(SCALE.speed["peers"]),
+        peer=paths.one_of(SCALE.speed.peers),
     conda:
         "../environment.yml"
     params:
@@ -29,17 +29,17 @@ rule speed:
     input:
         model=lambda w: paths.simulated_model(SCALE, w.simulation),
         start="results/{scale}/md/{simulation}/start.xyz",
-        peers=expand("cache/peers/{peer}.json", peer=SCALE.speed["peers"]),
+        peers=expand("cache/peers/{peer}.json", peer=SCALE.speed.peers),
         scripts=sorted(CONTESTANTS.glob("*.py")),
     output:
         "results/{scale}/unlabelled/speed/{simulation}.json",
     log:
         "results/{scale}/logs/speed/{simulation}.log",
     wildcard_constraints:
-        simulation=paths.one_of(SCALE.speed["simulations"]),
+        simulation=paths.one_of(SCALE.speed.simulations),
     conda:
         "../environment.yml"
-    threads: max(workflow.resource_settings.cores or 1, SCALE.speed["threads"])
+    threads: max(workflow.resource_settings.cores or 1, SCALE.speed.threads)
     resources:
         gpu=resources.simulation_resource(SCALE, "gpu"),
         mem_mb=resources.growing(8000),

@@ -6,22 +6,21 @@ localrules:
     import_published,
 
 
-# Everything about a task in one file, from which its training can be repeated by hand.
+# Everything about a model of a task in one file, from which its training can be repeated by hand.
 rule settings:
     output:
-        "results/{scale}/settings/{task}.yaml",
+        "results/{scale}/settings/{task}/{architecture}.yaml",
     log:
-        "results/{scale}/logs/settings/{task}.log",
+        "results/{scale}/logs/settings/{task}/{architecture}.log",
     conda:
         "../environment.yml"
     params:
-        text=lambda w: arguments.as_yaml(
-            SCALE.training_settings(
-                w.task,
-                data=paths.data_file(SCALE, w.task),
-                split=paths.split_files(SCALE, w.task)[0],
-            )
-        ),
+        text=lambda w: SCALE.training_settings(
+            w.task,
+            w.architecture,
+            data=paths.data_file(SCALE, w.task),
+            split=paths.split_files(SCALE, w.task)[0],
+        ).to_yaml(),
     shell:
         "printf '%s' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -30,15 +29,15 @@ rule settings:
 # in the settings makes no other training; what does is in the identity.
 rule train:
     input:
-        settings=ancient("results/{scale}/settings/{task}.yaml"),
+        settings=ancient("results/{scale}/settings/{task}/{architecture}.yaml"),
         data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
-        model="results/{scale}/training/{task}/seed-{seed}/model.safetensors",
-        metrics="results/{scale}/training/{task}/seed-{seed}/metrics.csv",
-        summary="results/{scale}/training/{task}/seed-{seed}/training.json",
+        model="results/{scale}/training/{task}/{architecture}-seed-{seed}/model.safetensors",
+        metrics="results/{scale}/training/{task}/{architecture}-seed-{seed}/metrics.csv",
+        summary="results/{scale}/training/{task}/{architecture}-seed-{seed}/training.json",
     log:
-        "results/{scale}/logs/train/{task}/seed-{seed}.log",
+        "results/{scale}/logs/train/{task}/{architecture}-seed-{seed}.log",
     wildcard_constraints:
         task=paths.one_of(task for task in SCALE.tasks if task not in paths.together(SCALE)),
         seed=r"\d+",
@@ -53,26 +52,26 @@ rule train:
         folder=subpath(output.model, parent=True),
         cache=paths.GRAPH_CACHE,
         device=lambda w: arguments.training_device(SCALE, w.task),
-        identity=lambda w: identity.of_training(SCALE, w.task),
+        identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
         " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
-# All seeds of a task in one job.
+# All seeds of a model in one job.
 rule train_together:
     input:
-        settings=ancient("results/{scale}/settings/{task}.yaml"),
+        settings=ancient("results/{scale}/settings/{task}/{architecture}.yaml"),
         data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
         expand(
-            "results/{{scale}}/training/{{task}}/seed-{seed}/{name}",
+            "results/{{scale}}/training/{{task}}/{{architecture}}-seed-{seed}/{name}",
             seed=SCALE.seeds,
             name=["model.safetensors", "metrics.csv", "training.json"],
         ),
     log:
-        "results/{scale}/logs/train/{task}/seeds.log",
+        "results/{scale}/logs/train/{task}/{architecture}-seeds.log",
     wildcard_constraints:
         task=paths.one_of(paths.together(SCALE)),
     conda:
@@ -87,7 +86,7 @@ rule train_together:
         seeds=SCALE.seeds,
         cache=paths.GRAPH_CACHE,
         device=lambda w: arguments.training_device(SCALE, w.task),
-        identity=lambda w: identity.of_training(SCALE, w.task),
+        identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
         "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
         " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
@@ -95,14 +94,14 @@ rule train_together:
 
 rule import_published:
     input:
-        lambda w: AVAILABLE.fetched(f"weights-{w.task}"),
+        lambda w: AVAILABLE.fetched(fetching.weights_item(w.task, w.architecture)),
     output:
-        "results/{scale}/published/{task}/model.safetensors",
+        "results/{scale}/published/{task}/{architecture}-published/model.safetensors",
     log:
-        "results/{scale}/logs/import/{task}.log",
+        "results/{scale}/logs/import/{task}/{architecture}.log",
     conda:
         "../environment.yml"
     params:
-        identity=lambda w: identity.of_task("import", SCALE, w.task, reading=True),
+        identity=lambda w: identity.of_model("import", w.architecture, reading=True),
     shell:
         "camp import {input:q} {output:q} > {log:q} 2>&1"

@@ -182,12 +182,15 @@ class _Run:
         """fs since the end of the equilibration."""
         return (step - self.equilibration) * self.timestep
 
-    def summary_of(self, replica: int, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """How a replica ended. Its speed is None where nothing tells it any more."""
+    def summary_of(self, replica: int, seed: int) -> dict[str, Any]:
+        """How a replica ended. Its speed is None where nothing tells it any more.
+
+        :param seed: of the first replica.
+        """
         explosion = self.exploded.get(str(replica), "")
         return {
             "replica": replica,
-            "seed": settings["seed"] + replica - 1,
+            "seed": seed + replica - 1,
             "trajectory": trajectory_name(replica),
             "end": "exploded" if explosion else "completed",
             "reason": explosion,
@@ -271,7 +274,7 @@ def simulate(
             "replicas": sorted(
                 [
                     *run.other_replicas(replicas),
-                    *(run.summary_of(replica, settings) for replica in replicas),
+                    *(run.summary_of(replica, settings.seed) for replica in replicas),
                 ],
                 key=lambda entry: entry["replica"],
             ),

@@ -149,7 +149,7 @@ def _values(arrays: Arrays, target: Target) -> tuple[np.ndarray, np.ndarray, np.
     name = _ARRAYS.get(target.name, target.name)
     atoms = arrays["atoms"] if target is ENERGY else 1
     predicted, reference = arrays[name] / atoms, arrays[f"reference_{name}"] / atoms
-    given = np.isfinite(reference).reshape(len(reference), -1).all(axis=1)
+    given = np.asarray(np.isfinite(reference).reshape(len(reference), -1).all(axis=1))
     return predicted[given], reference[given], given
 
 

@@ -253,7 +253,7 @@ class ResourceSettings(Settings):
 
 
 class DatasetSettings(Settings):
-    """Where frames are from; each becomes `results/<scale>/data/<name>.xyz.gz` in eV and Å."""
+    """Where frames are from."""
 
     generate: str | None = Field(
         None,
@@ -358,9 +358,7 @@ class SpeedSettings(Settings):
     peers: Annotated[list[Peer], Different] = Field(
         [],
         description="others beside us, with random weights, each installed from the package index "
-        "into an environment of its own (`cache/peers/`, some GB). One that cannot be installed is "
-        "shown as *not measured*, with the reason; `snakemake --forcerun peer_environment …` tries "
-        "again",
+        "into an environment of its own (`cache/peers/`, some GB)",
     )
 
 

@@ -1,71 +1,67 @@
 """What the commands of the rules are told."""
 
-import json
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import yaml
-
-from camp.settings import Scale
-from camp.workflow.paths import seed_of, split_files
-
-PARTS = ("train", "validation", "test")
+from camp.settings import Run, Scale
+from camp.settings.sections import PARTS, ResourceSettings
+from camp.workflow.paths import reference_dataset, split_files
 
 
-def as_yaml(settings: Any) -> str:
-    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-
-
-def as_json(settings: Any) -> str:
-    return json.dumps(settings, ensure_ascii=False)
+def options(files: Mapping[str, Sequence[str]], *names: str) -> list[str]:
+    """An option with its files for each of these kinds of files that there is."""
+    given = {name: files.get(name) for name in names}
+    return [text for name, found in given.items() if found for text in (f"--{name}", *found)]
 
 
 def converting(scale: Scale, dataset: str) -> list[str]:
-    keys = ("kcal_per_mol", "every", "molecule")
-    given = {key: scale.datasets[dataset][key] for key in keys if key in scale.datasets[dataset]}
-    return [text for k, v in given.items() for text in (f"--{k.replace('_', '-')}", str(v))]
+    settings = scale.datasets[dataset]
+    given = {
+        "--kcal-per-mol": settings.kcal_per_mol,
+        "--every": settings.every,
+        "--molecule": settings.molecule,
+    }
+    return [text for key, v in given.items() if v is not None for text in (key, str(v))]
 
 
 def splitting(scale: Scale, task: str) -> list[str]:
-    split = scale.tasks[task]["split"]
-    arguments = ["--seed", str(split["seed"])]
+    split = scale.tasks[task].split
+    arguments = ["--seed", str(split.seed)]
     for part in PARTS:
-        arguments += [f"--{part}", str(split[part])]
-        if source := split.get("sources", {}).get(part):
+        arguments += [f"--{part}", str(getattr(split, part))]
+        if source := split.sources.get(part):
             arguments += [f"--{part}-source", source]
-    for kind in split.get("exclude", []):
+    for kind in split.exclude:
         arguments += ["--exclude", kind]
     return arguments
 
 
 def training_device(scale: Scale, task: str) -> list[str]:
     """Where ``camp train`` computes, and on how many GPUs."""
-    gpus = scale.tasks[task]["resources"]["gpu"]
+    gpus = scale.tasks[task].resources.gpu
     return ["--devices", str(gpus)] if gpus else ["--device", "cpu"]
 
 
-def device(resources: dict[str, int]) -> list[str]:
+def device(resources: ResourceSettings) -> list[str]:
     """Where other commands compute."""
-    return ["--device", "cuda" if resources["gpu"] else "cpu"]
+    return ["--device", "cuda" if resources.gpu else "cpu"]
 
 
-def evaluating(scale: Scale, task: str, run: str) -> list[str]:
+def evaluating(scale: Scale, task: str, run: Run) -> list[str]:
     """The test set, and what an evaluation keeps about where its numbers come from."""
     settings = scale.tasks[task]
-    arguments = ["--task", task, "--scale", scale.name, "--weights", scale.weights]
-    arguments += device(settings["resources"])
-    if (seed := seed_of(run)) is not None:
-        arguments += ["--seed", str(seed), "--split", *split_files(scale, task), "--part", "test"]
-    if "energy_unavailable" in settings:
-        arguments += ["--unavailable", f"energy={settings['energy_unavailable']}"]
+    arguments = ["--task", task, *_origin(scale, settings.dataset), *device(settings.resources)]
+    if run.weights == "own":
+        arguments += [*_seed(run), "--split", *split_files(scale, task), "--part", "test"]
+    for target, reason in settings.unavailable.items():
+        arguments += ["--unavailable", f"{target}={reason}"]
     return arguments
 
 
 def starting(scale: Scale, simulation: str) -> list[str]:
     """How starting structures are drawn."""
-    settings = scale.simulations[simulation]
-    start = settings["start"]
-    arguments = ["--frames", str(start["frames"]), "--seed", str(start["seed"])]
-    arguments += ["--repeat", *map(str, start["repeat"])]
+    start = scale.simulations[simulation].start
+    arguments = ["--frames", str(start.frames), "--seed", str(start.seed)]
+    arguments += ["--repeat", *map(str, start.repeat)]
     for file in starting_split(scale, simulation):
         arguments += ["--split", file, "--part", "test"]
     return arguments
@@ -76,9 +72,8 @@ def starting_split(scale: Scale, simulation: str) -> list[str]:
     on.
     """
     settings = scale.simulations[simulation]
-    dataset = scale.tasks[settings["task"]]["dataset"]
-    own = settings["start"].get("dataset") == dataset
-    return split_files(scale, settings["task"]) if own else []
+    own = settings.start.dataset == scale.tasks[settings.task].dataset
+    return split_files(scale, settings.task) if own else []
 
 
 def replicas(part: str) -> list[str]:
@@ -89,27 +84,51 @@ def replicas(part: str) -> list[str]:
 def analysing(scale: Scale, simulation: str) -> list[str]:
     """What an analysis keeps about where its numbers come from."""
     settings = scale.simulations[simulation]
-    arguments = ["--simulation", simulation, "--task", settings["task"]]
-    arguments += ["--scale", scale.name, "--weights", scale.weights]
+    arguments = [*_simulated(scale, simulation), "--architecture", settings.model]
     if scale.weights == "own":
-        arguments += ["--train-size", str(scale.tasks[settings["task"]]["split"]["train"])]
+        arguments += ["--train-size", str(scale.tasks[settings.task].split.train)]
     return arguments
 
 
-def scanning(scale: Scale, run: str) -> list[str]:
-    """The same of a scan."""
-    arguments = ["--scale", scale.name, "--weights", scale.weights]
-    seed = seed_of(run)
-    return arguments if seed is None else [*arguments, "--seed", str(seed)]
+def analysing_reference(scale: Scale) -> list[str]:
+    """The same of a reference."""
+    return ["--scale", scale.name, *_generated(scale, reference_dataset(scale))]
+
+
+def scanning_layers(scale: Scale, task: str, run: Run) -> list[str]:
+    """The same of a scan of bilayers."""
+    return [*_origin(scale, scale.tasks[task].dataset), *_seed(run)]
+
+
+def scanning_pair(scale: Scale, simulation: str) -> list[str]:
+    """The same of a scan of a pair."""
+    return _origin(scale, scale.tasks[scale.simulations[simulation].task].dataset)
 
 
 def measuring_speed(scale: Scale, simulation: str) -> list[str]:
     """How a speed is measured, and what it is of."""
-    settings = scale.simulations[simulation]
-    arguments = ["--seconds", str(scale.speed["seconds"])]
-    arguments += ["--threads", str(scale.speed["threads"]), *device(settings["resources"])]
-    arguments += ["--simulation", simulation, "--task", settings["task"]]
-    return [*arguments, "--scale", scale.name, "--weights", scale.weights]
+    arguments = ["--seconds", str(scale.speed.seconds), "--threads", str(scale.speed.threads)]
+    arguments += device(scale.simulations[simulation].resources)
+    return [*arguments, *_simulated(scale, simulation)]
+
+
+def _simulated(scale: Scale, simulation: str) -> list[str]:
+    task = scale.simulations[simulation].task
+    arguments = ["--simulation", simulation, "--task", task]
+    return [*arguments, *_origin(scale, scale.tasks[task].dataset)]
+
+
+def _origin(scale: Scale, dataset: str) -> list[str]:
+    return ["--scale", scale.name, "--weights", scale.weights, *_generated(scale, dataset)]
+
+
+def _generated(scale: Scale, dataset: str) -> list[str]:
+    """An option for what is made here instead of taken from a paper."""
+    return ["--generated"] if scale.datasets[dataset].generate else []
+
+
+def _seed(run: Run) -> list[str]:
+    return [] if run.seed is None else ["--seed", str(run.seed)]
 
 
 def labels(scale: Scale, result: str) -> list[str]:
@@ -117,15 +136,22 @@ def labels(scale: Scale, result: str) -> list[str]:
 
     :param result: its path in the folder of the scale, without its suffix.
     """
-    kind, *names = result.split("/")
-    if kind == "references":
-        dataset = scale.references[names[0]]["dataset"]
-        return ["--data-label", scale.datasets[dataset].get("data", scale.data)]
-    if kind == "scans":
-        own = scale.tasks if names[0] == "interlayer" else scale.simulations
-        return ["--data-label", own[names[1]]["data"]]
-    settings = (scale.tasks if kind == "evaluation" else scale.simulations)[names[0]]
-    arguments = ["--data-label", settings["data"]]
-    if settings["note"]:
-        arguments += ["--note", settings["note"]]
-    return [*arguments, "--title", settings["title"]] if kind == "md" else arguments
+    match result.split("/"):
+        case ["references", _]:
+            return ["--data-label", scale.datasets[reference_dataset(scale)].data or scale.data]
+        case ["scans", "interlayer", task, _]:
+            return ["--data-label", scale.tasks[task].data]
+        case ["scans", _, simulation]:
+            return ["--data-label", scale.simulations[simulation].data]
+        case ["evaluation", task, run]:
+            note = scale.note_of(task, Run.parse(run).architecture)
+            return ["--data-label", scale.tasks[task].data, *_note(note)]
+        case [kind, simulation, *_]:
+            settings = scale.simulations[simulation]
+            title = ["--title", settings.title] if kind == "md" else []
+            return ["--data-label", settings.data, *_note(settings.note), *title]
+    raise ValueError(f"no labels for {result}")
+
+
+def _note(text: str) -> list[str]:
+    return ["--note", text] if text else []

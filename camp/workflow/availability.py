@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from camp.files import read_json
-from camp.settings import Scale
-from camp.workflow import fetching, paths
+from camp.settings import Run, Scale
+from camp.workflow import fetching, notebooks, paths
 
 
 class Availability:
@@ -36,39 +36,45 @@ class Availability:
 
     # --- tasks -----------------------------------------------------------------------------------
 
-    def why_no_evaluation(self, task: str) -> str | None:
-        """The reason why a task cannot be evaluated, or None."""
-        return self.why_missing(f"data-{self.scale.tasks[task]['dataset']}", f"weights-{task}")
+    def why_no_evaluation(self, task: str, run: Run) -> str | None:
+        """The reason why a model of a task cannot be evaluated, or None."""
+        return self.why_missing(
+            fetching.data_item(self.scale.tasks[task].dataset),
+            fetching.weights_item(task, run.architecture),
+        )
+
+    def runs(self, task: str) -> list[Run]:
+        """The models of a task that can be evaluated."""
+        return [run for run in self.scale.runs(task) if not self.why_no_evaluation(task, run)]
+
+    def evaluation(self, task: str, run: Run) -> str:
+        """The evaluation of a model, or the file that says why there is none."""
+        if self.why_no_evaluation(task, run):
+            return f"{paths.folder(self.scale)}/evaluation/{task}/unavailable/{run.name}.json"
+        return paths.evaluation_file(self.scale, task, run)
 
     def evaluations(self, task: str) -> list[str]:
-        """The evaluations of a task, or the file that says why there are none."""
-        if self.why_no_evaluation(task):
-            return [f"{paths.folder(self.scale)}/evaluation/{task}/unavailable.json"]
-        return [paths.evaluation_file(self.scale, task, run) for run in self.scale.runs(task)]
+        return [self.evaluation(task, run) for run in self.scale.runs(task)]
+
+    def predictions(self, task: str) -> list[str]:
+        return [paths.predictions_file(self.scale, task, run) for run in self.runs(task)]
 
     def all_evaluations(self) -> list[str]:
         return [file for task in self.scale.tasks for file in self.evaluations(task)]
 
-    def results_of(self, task: str, figures: Iterable[str]) -> list[str]:
-        """Evaluations and figures of one task.
-
-        :param figures: their kinds, beside that of its training.
-        """
-        if self.why_no_evaluation(task):
-            return self.evaluations(task)
-        kinds = [*figures, *(["training"] if paths.metrics_files(self.scale, task) else [])]
-        drawn = [f"{paths.folder(self.scale)}/figures/{kind}-{task}.png" for kind in kinds]
-        return [*self.evaluations(task), *drawn]
+    def missing_evaluation(self, task: str, run: Run) -> dict[str, str]:
+        """What is written in the place of an evaluation."""
+        return no_evaluation(task, run.architecture, self.why_no_evaluation(task, run) or "")
 
     # --- simulations -----------------------------------------------------------------------------
 
     def why_no_simulation(self, simulation: str) -> str | None:
         """The reason why a simulation cannot be made, or None."""
         settings = self.scale.simulations[simulation]
-        items = [f"weights-{settings['task']}", f"start-{simulation}"]
-        if "dataset" in settings["start"]:
-            items.append(f"data-{settings['start']['dataset']}")
-        return self.why_missing(*items)
+        weights = fetching.weights_item(settings.task, settings.model)
+        start = settings.start.dataset
+        data = [] if start is None else [fetching.data_item(start)]
+        return self.why_missing(weights, fetching.start_item(simulation), *data)
 
     def can_simulate(self, simulation: str) -> bool:
         """Whether the scale has a simulation, and it can be made."""
@@ -76,33 +82,60 @@ class Availability:
 
     def starting_structures(self, simulation: str) -> list[str]:
         """The file from which starting structures are drawn."""
-        start = self.scale.simulations[simulation]["start"]
-        if "fetch" in start:
-            return self.fetched(f"start-{simulation}")
-        return [paths.dataset_file(self.scale, start["dataset"])]
+        dataset = self.scale.simulations[simulation].start.dataset
+        if dataset is None:
+            return self.fetched(fetching.start_item(simulation))
+        return [paths.dataset_file(self.scale, dataset)]
 
     def analysis(self, simulation: str) -> str:
         """The analysis of a simulation, or the file that says why there is none."""
-        kind = "unavailable" if self.why_no_simulation(simulation) else "analysis"
-        return f"{paths.simulation_folder(self.scale, simulation)}/{kind}.json"
+        if self.why_no_simulation(simulation):
+            return f"{paths.simulation_folder(self.scale, simulation)}/unavailable.json"
+        return paths.analysis_file(self.scale, simulation)
 
     def all_analyses(self) -> list[str]:
         return [self.analysis(simulation) for simulation in self.scale.simulations]
 
+    def missing_analysis(self, simulation: str) -> dict[str, str]:
+        """What is written in the place of an analysis."""
+        return no_analysis(self.scale, simulation, self.why_no_simulation(simulation) or "")
+
     def speeds(self, simulations: Iterable[str]) -> list[str]:
         """The measured speeds of those simulations that can be made."""
         asked = set(simulations)
-        measured = [name for name in self.scale.speed["simulations"] if name in asked]
-        own = f"{paths.folder(self.scale)}/speed"
-        return [f"{own}/{name}.json" for name in measured if not self.why_no_simulation(name)]
+        measured = [name for name in self.scale.speed.simulations if name in asked]
+        return [
+            paths.speed_file(self.scale, name)
+            for name in measured
+            if not self.why_no_simulation(name)
+        ]
 
     def all_speeds(self) -> list[str]:
         return self.speeds(self.scale.simulations)
 
     # --- notebooks -------------------------------------------------------------------------------
 
-    def notebook(self, name: str) -> list[str]:
-        """An executed notebook, if what it looks at exists."""
-        topic = self.scale.notebooks[name]
-        why_not = self.why_no_simulation if name == "trajectory" else self.why_no_evaluation
-        return [] if why_not(topic) else [f"{paths.folder(self.scale)}/notebooks/{name}.html"]
+    def all_notebooks(self) -> list[str]:
+        """Executed notebooks, as far as what they look at exists."""
+        return [
+            paths.notebook_file(self.scale, name)
+            for name, topic in notebooks.topics(self.scale).items()
+            if not self._why_no_notebook(name, topic)
+        ]
+
+    def _why_no_notebook(self, name: str, topic: str) -> str | None:
+        if name == notebooks.TRAJECTORY:
+            return self.why_no_simulation(topic)
+        return self.why_no_evaluation(topic, self.scale.runs(topic)[0])
+
+
+def no_evaluation(task: str, architecture: str, reason: str) -> dict[str, str]:
+    """What tables are told of an evaluation that does not exist."""
+    return {"task": task, "architecture": architecture, "reason": reason}
+
+
+def no_analysis(scale: Scale, simulation: str, reason: str) -> dict[str, str]:
+    """The same of an analysis."""
+    architecture = scale.simulations[simulation].model
+    named = {"simulation": simulation, "architecture": architecture, "scale": scale.name}
+    return {**named, "unavailable": reason}

@@ -1,12 +1,11 @@
 """After a failed run: which results there are, and why the others are missing."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from camp.files import read_json
-from camp.settings import Scale
+from camp.settings import Run, Scale
 from camp.workflow import fetching, paths
 
 # Characters of the last line of a log.
@@ -32,7 +31,10 @@ class RulePaths:
     log: str
 
 
-# --- the jobs behind a number, in their order ----------------------------------------------------
+Rules = Mapping[str, RulePaths]
+
+
+# --- the jobs behind a result, in their order ----------------------------------------------------
 
 
 def jobs_of_item(scale: Scale, item: str) -> Iterator[Job]:
@@ -45,50 +47,77 @@ def jobs_of_item(scale: Scale, item: str) -> Iterator[Job]:
 
 
 def jobs_of_data(scale: Scale, dataset: str) -> Iterator[Job]:
-    if "fetch" in scale.datasets[dataset]:
-        yield from jobs_of_item(scale, f"data-{dataset}")
-    made = "generate" if "generate" in scale.datasets[dataset] else "convert"
-    yield Job(made, {"dataset": dataset})
+    settings = scale.datasets[dataset]
+    if settings.fetch:
+        yield from jobs_of_item(scale, fetching.data_item(dataset))
+    yield Job("generate" if settings.generate else "convert", {"dataset": dataset})
 
 
-def jobs_of_model(scale: Scale, task: str, run: str) -> Iterator[Job]:
-    yield from jobs_of_data(scale, scale.tasks[task]["dataset"])
-    seed = paths.seed_of(run)
-    if seed is None:
-        yield from jobs_of_item(scale, f"weights-{task}")
-        yield Job("import_published", {"task": task})
+def jobs_of_model(scale: Scale, task: str, run: Run) -> Iterator[Job]:
+    yield from jobs_of_data(scale, scale.tasks[task].dataset)
+    model = {"task": task, "architecture": run.architecture}
+    if run.weights == "published":
+        yield from jobs_of_item(scale, fetching.weights_item(task, run.architecture))
+        yield Job("import_published", model)
         return
     yield Job("split", {"task": task})
     if task in paths.together(scale):
-        yield Job("train_together", {"task": task})
+        yield Job("train_together", model)
     else:
-        yield Job("train", {"task": task, "seed": str(seed)})
+        yield Job("train", {**model, "seed": str(run.seed)})
 
 
-def jobs_of_evaluation(scale: Scale, task: str, run: str) -> Iterator[Job]:
+def jobs_of_evaluation(scale: Scale, task: str, run: Run) -> Iterator[Job]:
     yield from jobs_of_model(scale, task, run)
-    yield Job("evaluate", {"task": task, "run": run})
-    yield Job("label", {"result": f"evaluation/{task}/{run}"})
+    yield Job("evaluate", {"task": task, "run": run.name})
+    yield Job("label", {"result": f"evaluation/{task}/{run.name}"})
+
+
+def jobs_of_simulated_model(scale: Scale, simulation: str) -> Iterator[Job]:
+    task = scale.simulations[simulation].task
+    yield from jobs_of_model(scale, task, scale.simulating_run(simulation))
+
+
+def jobs_of_start(scale: Scale, simulation: str) -> Iterator[Job]:
+    yield from jobs_of_simulated_model(scale, simulation)
+    dataset = scale.simulations[simulation].start.dataset
+    if dataset is None:
+        yield from jobs_of_item(scale, fetching.start_item(simulation))
+    else:
+        yield from jobs_of_data(scale, dataset)
+    yield Job("start", {"simulation": simulation})
 
 
 def jobs_of_simulation(scale: Scale, simulation: str) -> Iterator[Job]:
-    settings = scale.simulations[simulation]
-    yield from jobs_of_model(scale, settings["task"], scale.runs(settings["task"])[0])
-    if "fetch" in settings["start"]:
-        yield from jobs_of_item(scale, f"start-{simulation}")
-    else:
-        yield from jobs_of_data(scale, settings["start"]["dataset"])
-    yield Job("start", {"simulation": simulation})
-    for part in scale.parts(simulation):
+    yield from jobs_of_start(scale, simulation)
+    for part in scale.simulations[simulation].parts:
         yield Job("simulate", {"simulation": simulation, "part": part})
     yield Job("analyse", {"simulation": simulation})
     yield Job("label", {"result": f"md/{simulation}/analysis"})
 
 
+def jobs_of_speed(scale: Scale, simulation: str) -> Iterator[Job]:
+    yield from jobs_of_start(scale, simulation)
+    yield Job("speed", {"simulation": simulation})
+    yield Job("label", {"result": f"speed/{simulation}"})
+
+
+def jobs_of_interlayer_scan(scale: Scale, task: str, run: Run) -> Iterator[Job]:
+    yield from jobs_of_model(scale, task, run)
+    yield Job("interlayer_scan", {"task": task, "run": run.name})
+    yield Job("label", {"result": f"scans/interlayer/{task}/{run.name}"})
+
+
+def jobs_of_dimer_scan(scale: Scale, simulation: str) -> Iterator[Job]:
+    yield from jobs_of_simulated_model(scale, simulation)
+    yield Job("dimer_scan", {"simulation": simulation})
+    yield Job("label", {"result": f"scans/dimer/{simulation}"})
+
+
 # --- what became of them -------------------------------------------------------------------------
 
 
-def why_not_done(scale: Scale, jobs: Iterable[Job], rules: Mapping[str, RulePaths]) -> str:
+def why_not_done(scale: Scale, jobs: Iterable[Job], rules: Rules) -> str:
     """The reason why the last of these jobs has no result, or an empty text."""
     for job in jobs:
         values = {"scale": scale.name, **job.wildcards}
@@ -99,7 +128,7 @@ def why_not_done(scale: Scale, jobs: Iterable[Job], rules: Mapping[str, RulePath
                 return f"job {job} was not run"
             return f"job {job} failed: {last_line(log)} (see {log})"
         if job.rule == "fetch" and (reason := read_json(outputs[0]).get("reason")):
-            return reason
+            return str(reason)
     return ""
 
 
@@ -111,37 +140,33 @@ def last_line(log: Path) -> str:
     return said[-1].removeprefix("camp: error: ")[:LONGEST_REASON]
 
 
-def evaluations_so_far(
-    scale: Scale, rules: Mapping[str, RulePaths], folder: Path
-) -> Iterator[Path]:
-    """The evaluations, and files made in a folder with the reasons for those that are missing."""
-    for task in scale.tasks:
-        reasons = {}
-        for run in scale.runs(task):
-            if reason := why_not_done(scale, jobs_of_evaluation(scale, task, run), rules):
-                reasons[run] = reason
-            else:
-                yield Path(paths.evaluation_file(scale, task, run))
-        if reasons:
-            # What stops all of them stops the first.
-            same = len(set(reasons.values())) == 1
-            text = reasons.popitem()[1] if same else "; ".join(reasons.values())
-            file = folder / f"evaluation-{task}.json"
-            file.write_text(json.dumps({"task": task, "reason": text}), encoding="utf-8")
-            yield file
+@dataclass(frozen=True)
+class Reasons:
+    """Why each result of a scale is missing; an empty text for one that is there."""
+
+    evaluations: Mapping[tuple[str, Run], str]
+    analyses: Mapping[str, str]
+    speeds: Mapping[str, str]
+
+    def of_architecture(self, task: str, architecture: str) -> str:
+        """Why evaluations of a task are missing; what stops all of them is said once."""
+        found = [
+            reason
+            for (name, run), reason in self.evaluations.items()
+            if (name, run.architecture) == (task, architecture)
+        ]
+        return "; ".join(filter(None, dict.fromkeys(found)))
 
 
-def analyses_so_far(scale: Scale, rules: Mapping[str, RulePaths], folder: Path) -> Iterator[Path]:
-    """The same for analyses of simulations."""
-    for simulation in scale.simulations:
-        if reason := why_not_done(scale, jobs_of_simulation(scale, simulation), rules):
-            content = {"simulation": simulation, "scale": scale.name, "unavailable": reason}
-            file = folder / f"simulation-{simulation}.json"
-            file.write_text(json.dumps(content), encoding="utf-8")
-            yield file
-        else:
-            yield Path(f"{paths.simulation_folder(scale, simulation)}/analysis.json")
+def reasons_so_far(scale: Scale, rules: Rules) -> Reasons:
+    """What is there, and why the rest is missing."""
 
+    def why_not(jobs: Iterable[Job]) -> str:
+        return why_not_done(scale, jobs, rules)
 
-def speeds_so_far(scale: Scale) -> list[Path]:
-    return sorted(Path(f"{paths.folder(scale)}/speed").glob("*.json"))
+    models = [(task, run) for task in scale.tasks for run in scale.runs(task)]
+    return Reasons(
+        evaluations={model: why_not(jobs_of_evaluation(scale, *model)) for model in models},
+        analyses={name: why_not(jobs_of_simulation(scale, name)) for name in scale.simulations},
+        speeds={name: why_not(jobs_of_speed(scale, name)) for name in scale.speed.simulations},
+    )

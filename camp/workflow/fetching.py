@@ -13,24 +13,43 @@ from camp.settings import Scale
 FOLDER = "cache/public"
 
 
+def data_item(dataset: str) -> str:
+    return f"data-{dataset}"
+
+
+def weights_item(task: str, architecture: str) -> str:
+    return f"weights-{task}-{architecture}"
+
+
+def start_item(simulation: str) -> str:
+    return f"start-{simulation}"
+
+
+def reference_item(reference: str) -> str:
+    return f"reference-{reference}"
+
+
 def items(scale: Scale) -> dict[str, list[str]]:
-    """Names in the registry of public files, by item: data-<dataset>, weights-<task>,
-    start-<simulation> and reference-<name>.
-    """
-    starts = {name: one["start"] for name, one in scale.simulations.items()}
-    return {
-        **{f"data-{n}": d["fetch"] for n, d in scale.datasets.items() if "fetch" in d},
-        **{f"weights-{n}": [t["checkpoint"]] for n, t in scale.tasks.items() if "checkpoint" in t},
-        **{f"start-{n}": [start["fetch"]] for n, start in starts.items() if "fetch" in start},
-        **{f"reference-{n}": [r["fetch"]] for n, r in scale.references.items() if "fetch" in r},
-    }
+    """Names in the registry of public files, by item."""
+    found = {data_item(name): data.fetch for name, data in scale.datasets.items() if data.fetch}
+    if scale.weights == "published":
+        found |= {
+            weights_item(name, architecture): [model.checkpoint]
+            for name, task in scale.tasks.items()
+            for architecture, model in task.models.items()
+            if model.checkpoint
+        }
+    starts = {start_item(name): one.start for name, one in scale.simulations.items()}
+    references = {reference_item(name): one for name, one in scale.references.items()}
+    single = {**starts, **references}
+    return found | {item: [source.fetch] for item, source in single.items() if source.fetch}
 
 
 def is_optional(scale: Scale, item: str) -> bool:
     """Whether a scale does without: published weights and references that cannot be had are left
     out, a training needs its data.
     """
-    return scale.weights == "published" or item.startswith("reference-")
+    return scale.weights == "published" or item.startswith(reference_item(""))
 
 
 def optional_items(scale: Scale) -> list[str]:

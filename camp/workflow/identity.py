@@ -9,6 +9,7 @@ from typing import Any
 
 from camp.identity import identity
 from camp.md.code import simulation_code
+from camp.report.declarations import FigureDeclaration, TableDeclaration
 from camp.settings import Scale
 from camp.settings.architectures import code_of
 
@@ -21,7 +22,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "split": _SPLITTING,
     "train": (*_SPLITTING, "camp.training.train"),
     "import": ("camp.potential.saving",),
-    "evaluate": (*_SPLITTING, "camp.potential.saving", "camp.training.evaluation"),
+    "evaluate": (*_SPLITTING, "camp.potential.saving", "camp.evaluation.comparison"),
     "start": _SPLITTING,
     "simulate": (*_READING, "camp.potential.saving", "camp.md.simulate"),
     "analyse": (*_READING, "camp.md.analysis"),
@@ -29,11 +30,15 @@ STEPS: dict[str, tuple[str, ...]] = {
     "speed": (*_READING, "camp.potential.saving", "camp.md.benchmark"),
     "table": ("camp.report.tables",),
     "scoreboard": ("camp.report.scoreboard",),
-    "figure": ("camp.report.figures",),
+    "figure": ("camp.report.figures", "camp.report.style"),
+    # What the notebooks import.
     "notebook": (
+        *_SPLITTING,
         "camp.report.inspection",
-        "camp.report.figures",
+        "camp.report.panels",
+        "camp.report.predictions",
         "camp.md.analysis",
+        "camp.md.simulate",
         "camp.potential.saving",
     ),
 }
@@ -51,36 +56,53 @@ def of_step(
     return identity(settings or {}, code=[*STEPS[step], *code])
 
 
-def architecture_of(scale: Scale, task: str) -> str:
-    return scale.tasks[task]["model"]["architecture"]
-
-
-def of_task(step: str, scale: Scale, task: str, *, reading: bool = False) -> str:
-    """The identity of what a model of a task makes.
+def of_model(step: str, architecture: str, *, reading: bool = False) -> str:
+    """The identity of what a model of an architecture makes.
 
     :param reading: whether it reads published weights.
     """
-    return of_step(step, code=code_of(architecture_of(scale, task), reading=reading))
+    return of_step(step, code=code_of(architecture, reading=reading))
 
 
-def of_training(scale: Scale, task: str) -> str:
+def of_training(scale: Scale, task: str, architecture: str) -> str:
     settings = scale.tasks[task]
+    chosen = settings.models[architecture]
     return of_step(
         "train",
-        {"model": settings["model"], "training": settings["training"]},
-        code=code_of(architecture_of(scale, task)),
+        {
+            "targets": settings.targets,
+            "model": chosen.model.model_dump(),
+            "training": chosen.training.model_dump(),
+        },
+        code=code_of(architecture),
     )
 
 
 def of_simulation(scale: Scale, simulation: str, part: str) -> str:
     """The identity of one job of a simulation, which simulates some of its replicas."""
     settings = scale.simulations[simulation]
-    md = settings["md"]
     one = {} if part == "all" else {"replicas": 1}
-    code = simulation_code(md["engine"], architecture_of(scale, settings["task"]))
-    return of_step("simulate", {**md, **one}, code=code)
+    code = simulation_code(settings.md.engine, settings.model)
+    return of_step("simulate", {**settings.md.model_dump(), **one}, code=code)
+
+
+def of_dimer_scan(scale: Scale, simulation: str) -> str:
+    return of_model("scan", scale.simulations[simulation].model)
 
 
 def of_speed(scale: Scale, simulation: str) -> str:
-    architecture = architecture_of(scale, scale.simulations[simulation]["task"])
+    architecture = scale.simulations[simulation].model
     return of_step("speed", code=code_of(architecture, accelerated=True))
+
+
+def of_table(table: TableDeclaration) -> str:
+    return of_step("table", code=_module(table.make))
+
+
+def of_figure(figure: FigureDeclaration) -> str:
+    return of_step("figure", code=_module(figure.draw))
+
+
+def _module(place: str) -> tuple[str]:
+    """The module of a function that a paper's tables.yaml names."""
+    return (place.partition(":")[0],)

@@ -26,8 +26,7 @@ def load(config: Path, files: Sequence[Path], entries: Sequence[str]) -> Scale:
     return load_scale(
         [path.relative_to(here) if path.is_relative_to(here) else path for path in paths],
         {key: yaml.safe_load(value) for key, _, value in given},
-        tasks_file=config / "tasks.yaml",
-        simulations_file=config / "simulations.yaml",
+        folder=config,
     )
 
 

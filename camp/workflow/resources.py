@@ -5,17 +5,20 @@ from typing import Any
 
 from camp.settings import Scale
 
-# The name of a wildcard and the entries of a scale that go by its value.
+# The wildcards of a job → a number.
 Of = Callable[[Any], int]
 
 
 def task_resource(scale: Scale, name: str) -> Of:
-    """For trainings and evaluations."""
-    return lambda wildcards: scale.tasks[wildcards.task]["resources"][name]
+    """For trainings and evaluations.
+
+    :param name: a key of ``resources``, such as ``threads``.
+    """
+    return lambda wildcards: getattr(scale.tasks[wildcards.task].resources, name)
 
 
 def simulation_resource(scale: Scale, name: str) -> Of:
-    return lambda wildcards: scale.simulations[wildcards.simulation]["resources"][name]
+    return lambda wildcards: getattr(scale.simulations[wildcards.simulation].resources, name)
 
 
 def growing(memory: int | Of) -> Callable[[Any, int], int]:

@@ -11,6 +11,7 @@ from camp.workflow.loading import load
 from tests.workflow.running import CONFIG
 
 TINY = {"channels": 4, "max_rank": 1, "layers": 1, "cutoff": 4.0}
+OTHER = {"embedding": 2, "max_l": 1, "max_nu": 2}
 # Data that are generated and data that are fetched; one job for each replica, or one for all.
 OWN: dict[str, Any] = {
     "scale": "small",
@@ -26,9 +27,9 @@ OWN: dict[str, Any] = {
             "title": "Ethanol",
             "dataset": "ethanol",
             "split": {"train": 12, "validation": 4, "test": "rest"},
-            "model": TINY,
+            "models": {"camp": {"model": TINY}},
         },
-        "md17-aspirin": {"dataset": "aspirin", "model": TINY},
+        "md17-aspirin": {"dataset": "aspirin", "models": {"camp": {"model": TINY}}},
     },
     "simulations": {
         "ethanol": {
@@ -47,8 +48,9 @@ PUBLISHED: dict[str, Any] = {
     "scale": "known",
     "data": "real",
     "weights": "published",
+    "models": ["camp", "cace"],
     "datasets": {"water": {"fetch": ["dataset/water/test_water.json"]}},
-    "tasks": {"water": {"dataset": "water", "checkpoint": "models/water/checkpoint.ckpt"}},
+    "tasks": {"water": {"dataset": "water"}},
     "simulations": {"water-300K": {"task": "water", "start": {"fetch": "md/water/liquid-64.xyz"}}},
     "references": {"xray-2014": {"fetch": "water_rdf/exp-gor-water.txt"}},
     "speed": {"simulations": ["water-300K"]},
@@ -73,5 +75,5 @@ def changed(content: dict[str, Any], *changes: tuple[str, object]) -> dict[str, 
 def scale_of(folder: Path, content: dict[str, Any]) -> Scale:
     """A scale as the workflow reads it, from a file in a folder."""
     file = folder / f"{content['scale']}.yaml"
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return load(CONFIG, [file], [])

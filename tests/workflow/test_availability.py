@@ -4,19 +4,19 @@ import json
 
 import pytest
 
+from camp.settings import Run
 from camp.workflow import fetching
 from camp.workflow.availability import Availability
-from camp.workflow.figures import FigureInputs
 from tests.workflow.scales import OWN, PUBLISHED, scale_of
 
-FIGURE = {
-    "simulations": ["water-300K", "no such"],
-    "references": ["xray-2014", "neutron"],
-    "evaluations": True,
-    "speeds": True,
-    "structure": ["no such", "water-300K"],
-    "scans": ("dimer", ["water-300K"]),
-}
+ITEMS = (
+    "data-water",
+    "weights-water-camp",
+    "weights-water-cace",
+    "start-water-300K",
+    "reference-xray-2014",
+)
+FILES = "results/known/evaluation/water"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def available(tmp_path):
     """Availability of published weights, from files that say what could not be had."""
 
     def with_lost(*items):
-        for item in ("data-water", "weights-water", "start-water-300K", "reference-xray-2014"):
+        for item in ITEMS:
             record = {"reason": f"no {item}"} if item in items else {}
             (tmp_path / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
         scale = scale_of(tmp_path, PUBLISHED)
@@ -37,7 +37,8 @@ def test_public_files_are_found_by_what_needs_them(tmp_path):
     scale = scale_of(tmp_path, PUBLISHED)
     assert fetching.items(scale) == {
         "data-water": ["dataset/water/test_water.json"],
-        "weights-water": ["models/water/checkpoint.ckpt"],
+        "weights-water-camp": ["models/water/checkpoint.ckpt"],
+        "weights-water-cace": ["cacefit/fit-water/best_model.pth"],
         "start-water-300K": ["md/water/liquid-64.xyz"],
         "reference-xray-2014": ["water_rdf/exp-gor-water.txt"],
     }
@@ -50,55 +51,49 @@ def test_a_training_cannot_do_without_its_data(tmp_path):
     own = Availability(scale, lambda item: pytest.fail(f"asks for the record of {item}"))
     assert own.fetched("data-aspirin") == ["cache/public/md17_aspirin.npz"]
     assert own.fetched("data-ethanol") == []
-    assert own.evaluations("md17-aspirin") == ["results/small/evaluation/md17-aspirin/seed-1.json"]
+    assert own.evaluations("md17-aspirin") == [
+        "results/small/evaluation/md17-aspirin/camp-seed-1.json"
+    ]
     assert fetching.names_by_file(scale) == {"md17_aspirin.npz": "MD17 aspirin"}
 
 
 def test_all_is_made_where_all_could_be_had(available):
     everything = available()
-    assert everything.all_evaluations() == ["results/known/evaluation/water/published.json"]
+    made = [f"{FILES}/camp-published.json", f"{FILES}/cace-published.json"]
+    assert everything.all_evaluations() == made
     assert everything.all_analyses() == ["results/known/md/water-300K/analysis.json"]
     assert everything.all_speeds() == ["results/known/speed/water-300K.json"]
     assert everything.starting_structures("water-300K") == ["cache/public/md/water/liquid-64.xyz"]
-    assert everything.results_of("water", ["parity"]) == [
-        "results/known/evaluation/water/published.json",
-        "results/known/figures/parity-water.png",
-    ]
 
 
-@pytest.mark.parametrize("lost", ["data-water", "weights-water"])
-def test_without_data_or_weights_a_task_says_why(available, lost):
-    known = available(lost)
-    assert known.why_no_evaluation("water") == f"no {lost}"
-    assert known.results_of("water", ["parity"]) == [
-        "results/known/evaluation/water/unavailable.json"
+def test_without_data_a_task_says_why(available):
+    known = available("data-water")
+    run = Run("camp", "published")
+    assert known.why_no_evaluation("water", run) == "no data-water"
+    assert known.runs("water") == []
+    assert known.missing_evaluation("water", run) == {
+        "task": "water",
+        "architecture": "camp",
+        "reason": "no data-water",
+    }
+
+
+def test_without_its_weights_an_architecture_says_why_and_the_others_are_evaluated(available):
+    known = available("weights-water-camp")
+    assert known.evaluations("water") == [
+        f"{FILES}/unavailable/camp-published.json",
+        f"{FILES}/cace-published.json",
     ]
-    assert known.fetched(lost) == []
+    assert known.predictions("water") == [f"{FILES}/cace-published.npz"]
+    assert known.fetched("weights-water-camp") == []
+    # The simulation is made by it.
+    assert known.why_no_simulation("water-300K") == "no weights-water-camp"
+    assert available("weights-water-cace").why_no_simulation("water-300K") is None
 
 
 def test_without_a_structure_a_simulation_says_why(available):
     known = available("start-water-300K")
-    assert known.why_no_evaluation("water") is None
+    assert known.why_no_evaluation("water", Run("camp", "published")) is None
     assert known.all_analyses() == ["results/known/md/water-300K/unavailable.json"]
+    assert known.missing_analysis("water-300K")["unavailable"] == "no start-water-300K"
     assert known.all_speeds() == []
-
-
-def test_a_figure_has_what_could_be_had(available):
-    whole = FigureInputs(FIGURE, available())
-    assert whole.references == {"xray-2014": "cache/public/water_rdf/exp-gor-water.txt"}
-    assert whole.structure == ["results/known/md/water-300K/start.xyz"]
-    assert whole.arguments() == [
-        *("--evaluations", "results/known/evaluation/water/published.json"),
-        *("--analyses", "results/known/md/water-300K/analysis.json"),
-        *("--speeds", "results/known/speed/water-300K.json"),
-        *("--scans", "results/known/scans/dimer/water-300K.json"),
-        *("--structure", "results/known/md/water-300K/start.xyz", "--data", "real"),
-        *("--reference", "xray-2014=cache/public/water_rdf/exp-gor-water.txt"),
-    ]
-    without = FigureInputs(FIGURE, available("start-water-300K", "reference-xray-2014"))
-    assert without.analyses == ["results/known/md/water-300K/unavailable.json"]
-    assert not (without.references or without.structure or without.scans or without.speeds)
-
-
-def test_a_reference_alone_makes_no_figure(available):
-    assert FigureInputs({"references": ["xray-2014"]}, available()).references == {}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,12 +37,16 @@ REPORT = """
 import json
 from camp.md.code import simulation_code
 from camp.settings.architectures import code_of
-from camp.workflow.identity import STEPS, of_step
+from camp.report.declarations import FigureDeclaration
+from camp.workflow.identity import STEPS, of_figure, of_step
 steps = {name: of_step(name) for name in STEPS}
 for engine in ("ase", "torchsim"):
     steps[f"simulate with {engine}"] = of_step("simulate", code=simulation_code(engine, "toy"))
 steps["train toy"] = of_step("train", code=code_of("toy"))
 steps["import toy"] = of_step("import", code=code_of("toy", reading=True))
+for name in ("lips", "water"):
+    drawn = FigureDeclaration(name="", caption="", draw=f"camp.report.{name}:draw")
+    steps[f"figure of {name}"] = of_figure(drawn)
 print(json.dumps(steps))
 """
 
@@ -102,7 +107,11 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
     return lambda text: text.replace(old, new)
 
 
-A_DOCSTRING = replaced('    """', '    """Told anew. ')
+def a_docstring(text: str) -> str:
+    """The first docstring of a function, told anew."""
+    return text.replace('    """', '    """Told anew. ', 1)
+
+
 A_COMMENT = appended("\n# A remark.")
 SIMULATING = {"simulate with ase", "simulate with torchsim"}
 
@@ -113,7 +122,7 @@ def test_a_comment_or_a_docstring_repeats_nothing(changed_by):
     edits = {str(path.relative_to(PACKAGE)): A_COMMENT for path in files}
     edits["models/toy/toy.cpp"] = lambda text: f"// Told anew.\n\n{text.replace('comment', 'word')}"
     assert changed_by(edits) == set()
-    assert changed_by({f"{name}.py": A_DOCSTRING for name in ("md/trajectory", "files")}) == set()
+    assert changed_by({f"{name}.py": a_docstring for name in ("md/trajectory", "files")}) == set()
 
 
 def test_an_empty_file_and_a_new_model_repeat_nothing(changed_by):
@@ -151,9 +160,14 @@ def test_a_changed_training_loop_repeats_the_trainings(changed_by):
 
 
 def test_a_report_repeats_tables_and_figures_only(changed_by):
-    report = {"table", "scoreboard", "figure", "notebook"}
+    figures = {"figure", "figure of lips", "figure of water", "notebook"}
+    report = {"table", "scoreboard", *figures}
     assert changed_by({"report/results.py": appended("X = 1")}) <= report
-    assert changed_by({"report/style.py": appended("X = 1")}) == {"figure", "notebook"}
+    assert changed_by({"report/style.py": appended("X = 1")}) == figures
+
+
+def test_a_figure_is_drawn_again_for_its_own_code(changed_by):
+    assert changed_by({"report/lips.py": appended("X = 1")}) == {"figure of lips"}
 
 
 def test_a_network_repeats_what_its_model_does(changed_by):
@@ -180,6 +194,15 @@ def test_a_neighbour_list_repeats_all_that_models_do(changed_by):
     changed = changed_by(edit)
     assert changed >= {"train", "evaluate", "scan", "speed", *SIMULATING}
     assert not changed & {"table", "scoreboard"}
+
+
+def test_notebooks_are_made_again_for_all_that_they_import():
+    found = imported(STEPS["notebook"])
+    for path in (PACKAGE.parent / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        names = set(re.findall(r"^from (camp[\w.]*) import", text, re.MULTILINE))
+        assert names and names <= found | {"camp"}, path
 
 
 def test_every_step_has_its_modules():

@@ -22,7 +22,7 @@ def test_the_default_scale_and_values_of_the_command_line():
 
 def test_targets_of_another_scale_are_refused(tmp_path):
     scale = scale_of(tmp_path, OWN)
-    check_targets(scale, ["results/small/scoreboard.html", "--cores", "results", "all"])
+    check_targets(scale, ["results/small/scoreboard-camp.html", "--cores", "results", "all"])
     with pytest.raises(InputError, match=r"results/paper/a\.html is of the scale 'paper'"):
         check_targets(scale, ["-n", "results/paper/a.html"])
 

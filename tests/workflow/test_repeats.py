@@ -13,7 +13,7 @@ from tests.workflow.running import REPOSITORY, planned, snakemake
 from tests.workflow.scales import OWN, TINY, changed
 
 MODELS = {"settings", "train", "evaluate"}
-REPORT = {"table", "scoreboard", "paper_figure", "predictions_figure", "training_figure", "all"}
+REPORT = {"table", "scoreboard", "figure", "task_figure", "all"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_labels_of_a_simulation_repeat_nothing_but_what_shows_them(folder, key):
 
 
 def test_a_cutoff_repeats_what_is_made_with_the_model(folder):
-    made = jobs(folder, ("tasks/md17-ethanol/model", {**TINY, "cutoff": 4.5}))
+    made = jobs(folder, ("tasks/md17-ethanol/models/camp/model", {**TINY, "cutoff": 4.5}))
     expected = MODELS | REPORT | {"label", "start", "simulate", "analyse"}
     assert made.keys() <= expected and made["train"] == made["evaluate"] == 1
     assert made["simulate"] == 2
@@ -94,7 +94,7 @@ def test_conditions_repeat_their_simulation(folder, simulation, key, value, simu
 
 
 def test_a_scheduler_repeats_the_training(folder):
-    made = jobs(folder, ("tasks/md17-ethanol/training", {"scheduler_patience": 7}))
+    made = jobs(folder, ("tasks/md17-ethanol/models/camp/training", {"scheduler_patience": 7}))
     assert made["train"] == made["evaluate"] == 1
 
 
@@ -132,12 +132,12 @@ def test_a_changed_thermostat_repeats_simulations_and_no_training(folder, tmp_pa
 
 
 def test_results_of_another_scale_are_refused_in_one_line(tmp_path):
-    done = snakemake(tmp_path, "--dry-run", "results/paper/scoreboard.html")
+    done = snakemake(tmp_path, "--dry-run", "results/paper/scoreboard-camp.html")
     assert done.returncode != 0
     (line,) = [text for text in done.stderr.splitlines() if "error" in text]
     assert line == (
-        "snakemake: error: results/paper/scoreboard.html is of the scale 'paper', but 'quick' is "
-        "loaded; give --configfile config/paper.yaml"
+        "snakemake: error: results/paper/scoreboard-camp.html is of the scale 'paper', but "
+        "'quick' is loaded; give --configfile config/paper.yaml"
     )
     assert "Traceback" not in done.stderr
 

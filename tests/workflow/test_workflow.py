@@ -2,26 +2,29 @@
 
 import csv
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from camp.report.declarations import by_name, load_papers
+from tests.workflow.running import CONFIG, planned, snakemake
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIG = REPOSITORY / "config"
 SCALES = ["quick", "test", "subset", "published", "published-subset", "paper"]
 PAPERS = load_papers(CONFIG / "papers")
 TABLES = {name: table for name, (_, table) in by_name(PAPERS.values(), "tables").items()}
 DRAWN = {name: figure for name, (_, figure) in by_name(PAPERS.values(), "figures").items()}
 FIGURES = {name: figure for name, figure in DRAWN.items() if figure.covers != "task"}
 TASK_FIGURES = {name: figure for name, figure in DRAWN.items() if figure.covers == "task"}
+# Rules whose results get labels.
+LABELLED = (
+    "evaluate",
+    "analyse",
+    "speed",
+    "reference_analysis",
+    "interlayer_scan",
+    "dimer_scan",
+)
 SCOREBOARDS = [name for name, paper in PAPERS.items() if paper.own_numbers]
 
 
@@ -29,26 +32,9 @@ def read(scale):
     return yaml.safe_load((CONFIG / f"{scale}.yaml").read_text(encoding="utf-8"))
 
 
-def snakemake(folder, *arguments, cores="1"):
-    """Run the workflow with its results in a folder of the test."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-    command += ["--workflow-profile", REPOSITORY / "profiles" / "default", "--cores", cores]
-    return subprocess.run(
-        [*command, "--directory", folder, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")},
-        check=False,
-    )
-
-
 def dry_run(folder, scale, *arguments):
     """Number of jobs of each rule."""
-    done = snakemake(folder, "--configfile", CONFIG / f"{scale}.yaml", "--dry-run", *arguments)
-    assert done.returncode == 0, done.stderr
-    table = done.stderr + done.stdout
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+    return planned(folder, "--configfile", CONFIG / f"{scale}.yaml", *arguments)
 
 
 @pytest.fixture
@@ -65,12 +51,17 @@ def data_folder(tmp_path):
     return folder
 
 
+def models_of(content, task):
+    """The architectures of a task."""
+    return content["tasks"][task].get("models", content.get("models", ["camp"]))
+
+
 def trainings(scale, *, together):
     """How many trainings a scale has, together with others in one job or not."""
     content = read(scale)
     return sum(
-        len(task.get("seeds", content["seeds"]))
-        for task in content["tasks"].values()
+        len(task.get("seeds", content["seeds"])) * len(models_of(content, name))
+        for name, task in content["tasks"].items()
         if task.get("seeds_together", False) == together
     )
 
@@ -92,6 +83,9 @@ def test_graph_with_own_training(tmp_path, data_folder, scale):
     assert jobs["scoreboard"] == len(SCOREBOARDS)
     assert jobs["all"] == 1
     assert jobs["notebook"] == len(read(scale)["notebooks"])
+    content = read(scale)
+    assert jobs["settings"] == sum(len(models_of(content, task)) for task in content["tasks"])
+    assert jobs["label"] == sum(jobs.get(rule, 0) for rule in LABELLED)
     simulations = read(scale)["simulations"]
     assert jobs["analyse"] == jobs["start"] == len(simulations)
     assert jobs["simulate"] >= len(simulations)
@@ -108,7 +102,8 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     starts = {n: s["start"] for n, s in content["simulations"].items()}
     fetched += [f"start-{n}" for n, start in starts.items() if "fetch" in start]
     fetched += [f"reference-{n}" for n, r in content["references"].items() if "fetch" in r]
-    assert dry_run(tmp_path, scale, *options)["fetch"] == len(fetched)
+    jobs = dry_run(tmp_path, scale, *options)
+    assert jobs["fetch"] == len(fetched) and "download" not in jobs
 
     folder = tmp_path / "results" / scale / "fetched"
     folder.mkdir(parents=True)
@@ -137,7 +132,10 @@ def test_default_scale_is_quick(tmp_path):
 
 
 def test_seeds_on_the_command_line(tmp_path):
-    assert dry_run(tmp_path, "test", "--config", "seeds=[1,2,3]")["train"] == 3 + 1
+    assert (
+        dry_run(tmp_path, "test", "--config", "seeds=[1,2,3]")["train"]
+        == 3 * len(models_of(read("test"), "md17-ethanol")) + 1
+    )
 
 
 def test_peers_have_environments_of_their_own(tmp_path):
@@ -182,6 +180,7 @@ def test_inputs_of_a_table_are_what_answers_its_numbers(tmp_path):
     assert "simulate" not in jobs and "speed" not in jobs
 
 
+@pytest.mark.slow
 def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
     """One failed training: its other seed counts, all tables, figures and scoreboards are there and
     say why the rest is missing, and the report can be made.
@@ -195,6 +194,9 @@ def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
     assert "What failed, and why, is in " in done.stderr
     assert "results/test/scoreboard-camp.html" in done.stderr
     said = "job train md17-ethanol camp 2 failed: cannot write"
+    compared = rows_of(folder / "tables/comparison.csv")
+    shown = {row["architecture"] for row in compared if not row["note"].startswith("missing")}
+    assert shown >= {"cace", "carnet"}
     rows = {row["id"]: row for row in rows_of(folder / "scoreboard-camp.csv")}
     forces = rows["t4-ethanol-forces"]
     assert float(forces["ours"]) > 0 and forces["seeds"] == "1"
@@ -253,6 +255,8 @@ def test_everything_at_the_smallest_scale(tmp_path):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 0
     assert {path.stem for path in (results / "tables").glob("*.html")} == set(TABLES)
     comparison = rows_of(results / "tables/comparison.csv")
+    shown = {row["architecture"] for row in comparison if row["task"] == "md17-ethanol"}
+    assert shown == {"camp", "cace", "carnet"}
     assert all(float(row["seconds_per_training_step"]) > 0 for row in comparison)
     assert all(int(row["parameters"]) > 0 for row in comparison)
     assert {p.stem for p in (results / "notebooks").glob("*.html")} == {
