@@ -119,7 +119,7 @@ class EdgeBasis:
         return summed.view(n, functions, narrow.shape[0], wide.shape[2])
 
 
-class EdgeExpansion(nn.Module):
+class EdgeBasisOf(nn.Module):
     """Edges → their basis."""
 
     def __init__(self, settings: CaceSettings):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camp.graph.edges import Edges
-from camp.models.cace.edge_basis import EdgeExpansion
+from camp.models.cace.edge_basis import EdgeBasisOf
 from camp.models.cace.messages import MessagePass, RadialMixing, mlp
 from camp.models.cace.settings import CaceSettings
 from camp.models.cace.symmetrise import Symmetrisation, number_of_features
@@ -35,7 +35,7 @@ class Cace(nn.Module):
         self.receiver = (
             None if settings.shared_embedding else nn.Parameter(torch.randn(len(species), width))
         )
-        self.edge_basis = EdgeExpansion(settings)
+        self.edge_basis = EdgeBasisOf(settings)
         self.mixing = RadialMixing(settings)
         self.symmetrisation = Symmetrisation(
             settings.max_l, settings.max_nu, older=settings.triples_of_pairs
