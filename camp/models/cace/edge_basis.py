@@ -105,15 +105,18 @@ class EdgeBasis:
 
         Shapes: angular (x, n, K), values (n, K, q); returns (n, x, M, q).
         """
-        functions, n, slots = self.radial.shape
+        # The outer product with the radial functions is the largest array: of the narrower one.
         if angular.shape[0] <= values.shape[2]:
-            narrow, wide = angular, values
-        else:
-            narrow, wide = values.movedim(2, 0).contiguous(), angular.permute(1, 2, 0)
-        # The larger factor of the product of matrices has the smaller outer product on the edges.
+            return self._sums(angular, values).transpose(1, 2)
+        narrow = values.movedim(2, 0).contiguous()
+        return self._sums(narrow, angular.permute(1, 2, 0)).movedim(3, 1)
+
+    def _sums(self, narrow: Tensor, wide: Tensor) -> Tensor:
+        """Shapes: narrow (p, n, K), wide (n, K, q); returns (n, M, p, q)."""
+        functions, n, slots = self.radial.shape
         edge = (self.radial[:, None] * narrow).view(-1, n, slots)
-        summed = torch.bmm(edge.movedim(0, 1), wide).view(n, functions, -1, wide.shape[2])
-        return summed.transpose(1, 2) if wide is values else summed.movedim(3, 1)
+        summed = torch.bmm(edge.movedim(0, 1), wide)
+        return summed.view(n, functions, narrow.shape[0], wide.shape[2])
 
 
 class EdgeBasisOf(nn.Module):
