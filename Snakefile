@@ -18,6 +18,7 @@ wildcard_constraints:
 
 include: "rules/common.smk"
 include: "rules/common_simulations.smk"
+include: "rules/common_report.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
@@ -38,7 +39,7 @@ rule all:
         expand("results/{scale}/fetched/{item}.json", scale=SCALE.name, item=TO_FETCH),
         [results_of(task) for task in SCALE.tasks],
         expand("results/{scale}/tables/{table}.html", scale=SCALE.name, table=TABLES),
-        expand("results/{scale}/scoreboard.html", scale=SCALE.name),
+        expand("results/{scale}/scoreboard-{paper}.html", scale=SCALE.name, paper=SCOREBOARDS),
         expand("results/{scale}/figures/{figure}.png", scale=SCALE.name, figure=FIGURES),
         all_analysis_files,
         all_speed_files,

@@ -9,12 +9,13 @@ import yaml
 
 from camp.data.sources import find
 from camp.errors import InputError
+from camp.report.declarations import by_name, load_papers
 from camp.settings import load_scale
 
 BASE = Path(workflow.basedir)
 TASKS_FILE = BASE / "config" / "tasks.yaml"
 SIMULATIONS_FILE = BASE / "config" / "simulations.yaml"
-PAPER_NUMBERS = BASE / "config" / "paper-numbers.csv"
+PAPERS_FOLDER = BASE / "config" / "papers"
 # The same for every scale.
 FETCHED = "cache/public"
 GRAPH_CACHE = "cache/graphs"
@@ -44,7 +45,7 @@ shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PA
 
 
 def load_settings():
-    """The settings; a mistake in them ends snakemake with one line instead of a traceback."""
+    """The settings and the papers; a mistake ends snakemake with one line, not a traceback."""
     # Not 'configfile:': that would merge the default scale into any other.
     given = workflow.config_settings
     files = list(given.configfiles) or [BASE / "config" / "quick.yaml"]
@@ -53,19 +54,18 @@ def load_settings():
     overrides = {key: yaml.safe_load(value) for key, _, value in entries}
     shown = [f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f for f in files]
     try:
-        return load_scale(
+        scale = load_scale(
             shown, overrides, tasks_file=TASKS_FILE, simulations_file=SIMULATIONS_FILE
         )
+        return scale, load_papers(PAPERS_FOLDER)
     except InputError as error:
         print(f"snakemake: error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-SCALE = load_settings()
+SCALE, PAPERS = load_settings()
 # Tasks of which one job trains all seeds.
 TOGETHER = [name for name, task in SCALE.tasks.items() if task["seeds_together"]]
-# For the captions of the report.
-config.update(scale=SCALE.name, data=SCALE.data)
 
 
 def code(step):
@@ -150,6 +150,15 @@ def is_available(task):
 # --- files of a task ------------------------------------------------------------------------
 
 
+def architecture(task):
+    return SCALE.tasks[task]["model"]["architecture"]
+
+
+def generated(dataset):
+    """An option for what is made here instead of taken from a paper."""
+    return ["--generated"] if "generate" in SCALE.datasets[dataset] else []
+
+
 def data_file(task):
     return f"results/{SCALE.name}/data/{SCALE.tasks[task]['dataset']}.xyz.gz"
 
@@ -181,40 +190,18 @@ def evaluation_files(task):
     return [f"{folder}/{run}.json" for run in SCALE.runs(task)]
 
 
-def all_evaluation_files(wildcards):
-    return [file for task in SCALE.tasks for file in evaluation_files(task)]
-
-
 def prediction_files(task):
     return [f"results/{SCALE.name}/evaluation/{task}/{run}.npz" for run in SCALE.runs(task)]
 
 
 # --- everything -----------------------------------------------------------------------------
-TABLES = {
-    "table-1": "Table 1",
-    "table-2": "Table 2",
-    "table-3": "Table 3",
-    "table-4": "Table 4",
-    "table-5": "Table 5",
-    "table-s1": "Table S1",
-    "table-s2": "Table S2",
-    "table-s3": "Table S3",
-    "ablation": "SI section 6",
-}
-if SCALE.speed["simulations"]:
-    TABLES["speed"] = "Speed on this machine"
-TASK_FIGURES = {"parity": "Parity", "errors": "Distribution of errors"}
-
-
 def results_of(task):
     """Input function: evaluations and figures of one task."""
 
     def files(wildcards):
         if not is_available(task):
             return evaluation_files(task)
-        kinds = [*TASK_FIGURES, *(["training"] if metrics_files(task) else [])]
-        figures = [f"results/{SCALE.name}/figures/{kind}-{task}.png" for kind in kinds]
-        return [*evaluation_files(task), *figures]
+        return [*evaluation_files(task), *task_figures(task)]
 
     return files
 
@@ -258,6 +245,7 @@ def evaluation_arguments(task, run):
     seed = [] if run == "published" else ["--seed", run.removeprefix("seed-")]
     part = [] if run == "published" else ["--split", *split_files(task), "--part", "test"]
     arguments = [*part, "--task", task, "--data-label", settings["data"], *weights, *seed]
+    arguments += generated(settings["dataset"])
     if settings["note"]:
         arguments += ["--note", settings["note"]]
     if "energy_unavailable" in settings:

@@ -1,33 +1,4 @@
-"""What the rules of simulations and figures need: names of files, inputs, arguments."""
-
-# What the figures of the paper are made from.
-FIGURES = {
-    "figure-2": {"title": "Figure 2", "evaluations": True},
-    "figure-3": {"title": "Figure 3", "simulations": ["lips"], "references": ["aimd"]},
-    "figure-4": {
-        "title": "Figure 4",
-        "simulations": ["water-300K"],
-        "references": ["xray-2014", "xray-2013", "neutron", "revpbe0"],
-    },
-    "figure-5": {
-        "title": "Figure 5",
-        "simulations": ["aspirin", "ethanol"],
-        "evaluations": True,
-        "speeds": True,
-    },
-    "figure-6": {"title": "Figure 6", "scans": ("interlayer", ["graphene"])},
-    "figure-s1": {"title": "Figure S1", "structure": ["lips", "lips-1fs"]},
-    "figure-s2": {"title": "Figure S2", "simulations": ["lips-1fs"]},
-    "figure-s3": {
-        "title": "Figure S3",
-        "simulations": [f"water-{kelvin}K" for kelvin in (300, 600, 900, 1200, 1500)],
-    },
-    "figure-drift": {
-        "title": "Energy conservation",
-        "simulations": ["nve-smooth", "nve-published"],
-        "scans": ("dimer", ["nve-smooth", "nve-published"]),
-    },
-}
+"""What the rules of simulations need: names of files, inputs, arguments."""
 
 
 def simulated_model(simulation):
@@ -89,7 +60,8 @@ def analysis_settings(simulation):
 def analysis_labels(simulation):
     settings = SCALE.simulations[simulation]
     labels = ["--simulation", simulation, "--title", settings["title"], "--task", settings["task"]]
-    labels += ["--weights", SCALE.weights, "--data-label", settings["data"]]
+    labels += ["--architecture", architecture(settings["task"]), "--weights", SCALE.weights]
+    labels += ["--data-label", settings["data"], *simulation_generated(simulation)]
     if SCALE.weights == "own":
         labels += ["--train-size", SCALE.tasks[settings["task"]]["split"]["train"]]
     return labels + (["--note", settings["note"]] if settings["note"] else [])
@@ -104,6 +76,10 @@ def analysis_file(simulation):
 
 def all_analysis_files(wildcards):
     return [analysis_file(name) for name in SCALE.simulations]
+
+
+def simulation_generated(simulation):
+    return generated(SCALE.tasks[SCALE.simulations[simulation]["task"]]["dataset"])
 
 
 def speed_files(simulations):
@@ -126,57 +102,8 @@ def speed_arguments(simulation):
 def speed_labels(simulation):
     settings = SCALE.simulations[simulation]
     labels = ["--simulation", simulation, "--task", settings["task"], "--data", settings["data"]]
-    labels += ["--weights", SCALE.weights]
+    labels += ["--weights", SCALE.weights, *simulation_generated(simulation)]
     return labels + (["--note", settings["note"]] if settings["note"] else [])
-
-
-def simulations_of(figure):
-    """The simulations that a figure shows, as far as the scale has them."""
-    return [n for n in FIGURES[figure].get("simulations", []) if n in SCALE.simulations]
-
-
-def reference_files(figure):
-    """{name: file} of the references of a figure that could be had."""
-    files = {}
-    # A reference alone makes no figure.
-    for name in FIGURES[figure].get("references", []) if simulations_of(figure) else []:
-        source = SCALE.references.get(name)
-        if source is None or why_missing(f"reference-{name}"):
-            continue
-        if name != "aimd":
-            files[name] = fetched_files(f"reference-{name}")[0]
-        elif not why_missing(f"data-{source['dataset']}"):
-            files[name] = f"results/{SCALE.name}/references/aimd.json"
-    return files
-
-
-def reference_inputs(figure):
-    """What those files depend on: the records of fetching, or the analysis of a dataset."""
-    files = reference_files(figure)
-    return [
-        record
-        for name, file in files.items()
-        for record in ([file] if name == "aimd" else records(f"reference-{name}"))
-    ]
-
-
-def scan_files(figure):
-    """The scans of a figure: the bilayers of every model, or a pair for each simulation."""
-    kind, names = FIGURES[figure].get("scans", ("", []))
-    folder = f"results/{SCALE.name}/scans/{kind}"
-    if kind == "interlayer":
-        tasks = [task for task in names if task in SCALE.tasks and is_available(task)]
-        return [f"{folder}/{task}/{run}.json" for task in tasks for run in SCALE.runs(task)]
-    known = [name for name in names if name in SCALE.simulations and not why_not_simulated(name)]
-    return [f"{folder}/{name}.json" for name in known]
-
-
-def structure_file(figure):
-    """The first of these simulations whose starting structures exist."""
-    for name in FIGURES[figure].get("structure", []):
-        if name in SCALE.simulations and not why_not_simulated(name):
-            return [f"results/{SCALE.name}/md/{name}/start.xyz"]
-    return []
 
 
 def bond_reference(simulation):
@@ -184,21 +111,3 @@ def bond_reference(simulation):
     if SCALE.simulations[simulation]["analysis"]["stability"] != "bonds":
         return []
     return [data_file(SCALE.simulations[simulation]["task"])]
-
-
-def structure_label(figure):
-    name = next(n for n in FIGURES[figure]["structure"] if n in SCALE.simulations)
-    return SCALE.simulations[name]["data"]
-
-
-def figure_arguments(figure, input):
-    """Options of ``camp figure`` for the inputs that this figure has."""
-    arguments = []
-    for option in ("evaluations", "analyses", "speeds", "scans", "structure"):
-        if files := input.get(option):
-            arguments += [f"--{option}", *([files] if isinstance(files, str) else files)]
-    if input.get("structure"):
-        arguments += ["--data", structure_label(figure)]
-    for name, file in reference_files(figure).items():
-        arguments += ["--reference", f"{name}={file}"]
-    return arguments

@@ -9,7 +9,7 @@ rule generate:
     benchmark:
         "results/{scale}/benchmarks/generate/{dataset}.jsonl"
     wildcard_constraints:
-        dataset=one_of(n for n, d in SCALE.datasets.items() if "generate" in d),
+        dataset=one_of(n for n, d in SCALE.datasets.items() if d.generate),
     conda:
         "../environment.yml"
     threads: 1
@@ -17,9 +17,9 @@ rule generate:
         mem_mb=2000,
         runtime=60,
     params:
-        kind=lambda w: SCALE.datasets[w.dataset]["generate"],
-        frames=lambda w: SCALE.datasets[w.dataset]["frames"],
-        seed=lambda w: SCALE.datasets[w.dataset].get("seed", 0),
+        kind=lambda w: SCALE.datasets[w.dataset].generate,
+        frames=lambda w: SCALE.datasets[w.dataset].frames,
+        seed=lambda w: SCALE.datasets[w.dataset].seed or 0,
         code=code("generate"),
     shell:
         "camp generate {params.kind} {output:q} --frames {params.frames} --seed {params.seed}"
@@ -63,7 +63,7 @@ rule convert:
     benchmark:
         "results/{scale}/benchmarks/convert/{dataset}.jsonl"
     wildcard_constraints:
-        dataset=one_of(n for n, d in SCALE.datasets.items() if "generate" not in d),
+        dataset=one_of(n for n, d in SCALE.datasets.items() if not d.generate),
     conda:
         "../environment.yml"
     threads: 1

@@ -48,7 +48,12 @@ rule unavailable:
         "../environment.yml"
     params:
         text=lambda w: json.dumps(
-            {"task": w.task, "reason": why_unavailable(w.task)}, ensure_ascii=False
+            {
+                "task": w.task,
+                "architecture": architecture(w.task),
+                "reason": why_unavailable(w.task),
+            },
+            ensure_ascii=False,
         ),
     shell:
         "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"

@@ -1,7 +1,11 @@
-"""After a failed run: the scoreboard of what was computed, with the reasons why the rest is missing."""
+"""After a failed run: scoreboards, tables and figures of what was computed, with the reasons why the
+rest is missing."""
 
+import subprocess
 import tempfile
 
+from camp.files import write_json, write_text
+from camp.report.pages import page, paragraph
 from snakemake.io import apply_wildcards
 
 LONGEST_REASON = 300
@@ -35,17 +39,41 @@ def jobs_of_evaluation(task, run):
     yield rules.evaluate, {"task": task, "run": run}
 
 
-def jobs_of_simulation(simulation):
-    settings = SCALE.simulations[simulation]
-    yield from jobs_of_model(settings["task"], SCALE.runs(settings["task"])[0])
-    if "fetch" in settings["start"]:
+def jobs_of_simulated_model(simulation):
+    task = SCALE.simulations[simulation]["task"]
+    yield from jobs_of_model(task, SCALE.runs(task)[0])
+
+
+def jobs_of_start(simulation):
+    yield from jobs_of_simulated_model(simulation)
+    start = SCALE.simulations[simulation]["start"]
+    if "fetch" in start:
         yield rules.fetch, {"item": f"start-{simulation}"}
     else:
-        yield from jobs_of_data(settings["start"]["dataset"])
+        yield from jobs_of_data(start["dataset"])
     yield rules.start, {"simulation": simulation}
+
+
+def jobs_of_simulation(simulation):
+    yield from jobs_of_start(simulation)
     for part in SCALE.parts(simulation):
         yield rules.simulate, {"simulation": simulation, "part": part}
     yield rules.analyse, {"simulation": simulation}
+
+
+def jobs_of_speed(simulation):
+    yield from jobs_of_start(simulation)
+    yield rules.speed, {"simulation": simulation}
+
+
+def jobs_of_interlayer_scan(task, run):
+    yield from jobs_of_model(task, run)
+    yield rules.interlayer_scan, {"task": task, "run": run}
+
+
+def jobs_of_dimer_scan(simulation):
+    yield from jobs_of_simulated_model(simulation)
+    yield rules.dimer_scan, {"simulation": simulation}
 
 
 # --- what became of them ------------------------------------------------------------------------
@@ -76,45 +104,129 @@ def last_line(log):
     return said[-1].removeprefix("camp: error: ")[:LONGEST_REASON]
 
 
-def evaluations_so_far(folder):
-    """The evaluations, and files made in a folder with the reasons for those that are missing."""
+class SoFar:
+    """What there is after a failed run, and why the rest is missing."""
+
+    def __init__(self):
+        runs = [(task, run) for task in SCALE.tasks for run in SCALE.runs(task)]
+        jobs = {
+            "evaluations": {run: jobs_of_evaluation(*run) for run in runs},
+            "analyses": {name: jobs_of_simulation(name) for name in SCALE.simulations},
+            "speeds": {name: jobs_of_speed(name) for name in SCALE.speed["simulations"]},
+        }
+        # Why each is missing, or an empty text.
+        self.reasons = {
+            kind: {name: why_not_done(needed) for name, needed in those.items()}
+            for kind, those in jobs.items()
+        }
+
+    def why_not(self, kind, name):
+        """Why a result is missing, of a task all reasons; what stops all its models is said once."""
+        if kind not in ("evaluations", "trainings"):
+            return self.reasons[kind].get(name, "")
+        runs = SCALE.runs(name) if name in SCALE.tasks else []
+        reasons = [self.reasons["evaluations"][name, run] for run in runs]
+        return reasons[0] if len(set(reasons)) == 1 else "; ".join(filter(None, reasons))
+
+    def options(self, folder):
+        """Options of commands: the results that there are, and files with the other reasons.
+
+        :param folder: where those files are written.
+        """
+        done = {
+            kind: [n for n, why in found.items() if not why] for kind, found in self.reasons.items()
+        }
+        results = f"results/{SCALE.name}"
+        files = {
+            "evaluations": [
+                f"{results}/evaluation/{t}/{run}.json" for t, run in done["evaluations"]
+            ],
+            "analyses": [f"{results}/md/{name}/analysis.json" for name in done["analyses"]],
+            "speeds": [f"{results}/speed/{name}.json" for name in done["speeds"]],
+        }
+        for task in SCALE.tasks:
+            if reason := self.why_not("evaluations", task):
+                content = {"task": task, "architecture": architecture(task), "reason": reason}
+                files["evaluations"].append(folder / f"evaluation-{task}.json")
+                write_json(files["evaluations"][-1], content)
+        for name, settings in SCALE.simulations.items():
+            if reason := self.why_not("analyses", name):
+                content = {"simulation": name, "architecture": architecture(settings["task"])}
+                content |= {"scale": SCALE.name, "unavailable": reason}
+                files["analyses"].append(folder / f"simulation-{name}.json")
+                write_json(files["analyses"][-1], content)
+        return ["--scale", SCALE.name, *options(files, *files)]
+
+
+# --- scoreboards, and the tables, figures and notebooks that lack an input -----------------------
+
+
+def blocked_outputs():
+    """What this run should have made and could not begin, since something before it failed."""
+    unfinished = set(workflow.dag.needrun_jobs())
+    blocked = [job for job in unfinished if unfinished & workflow.dag.dependencies[job].keys()]
+    return {str(file) for job in blocked for file in job.output}
+
+
+def report_failures(folder):
+    """Every scoreboard, and what could not be made for lack of an input."""
+    so_far, blocked, results = SoFar(), blocked_outputs(), f"results/{SCALE.name}"
+    found = so_far.options(folder)
+
+    def camp(verb, *arguments, paper):
+        command = [sys.executable, "-m", "camp", verb, *arguments, "--paper", paper.folder, *found]
+        subprocess.run([*map(str, command)], check=False)
+
+    for name, paper in SCOREBOARDS.items():
+        camp("scoreboard", *table_outputs(f"{results}/scoreboard-{name}"), paper=paper)
+    for name, (paper, _) in TABLES.items():
+        if f"{results}/tables/{name}.html" in blocked:
+            trainings = given("trainings", filter(os.path.exists, training_files(SCALE.tasks)))
+            camp("table", name, *trainings, *table_outputs(f"{results}/tables/{name}"), paper=paper)
+    for name, (paper, product) in FIGURES.items():
+        out = f"{results}/figures/{name}.png"
+        if out in blocked:
+            scans = given("scans", scans_so_far(folder, product))
+            camp("figure", name, *scans, "--out", out, paper=paper)
     for task in SCALE.tasks:
-        reasons = {}
-        for run in SCALE.runs(task):
-            if reason := why_not_done(jobs_of_evaluation(task, run)):
-                reasons[run] = reason
-            else:
-                yield f"results/{SCALE.name}/evaluation/{task}/{run}.json"
-        if reasons:
-            # What stops all of them stops the first.
-            same = len(set(reasons.values())) == 1
-            text = reasons.popitem()[1] if same else "; ".join(reasons.values())
-            file = Path(folder, f"evaluation-{task}.json")
-            file.write_text(json.dumps({"task": task, "reason": text}), encoding="utf-8")
-            yield file
+        metrics = given("metrics", filter(os.path.exists, metrics_files(task)))
+        labels = ["--task", task, "--data", SCALE.tasks[task]["data"]]
+        for name, (paper, _) in TASK_FIGURES.items():
+            out = f"{results}/figures/{name}-{task}.png"
+            if out in blocked:
+                camp("figure", name, *labels, *metrics, "--out", out, paper=paper)
+    for name, topic in SCALE.notebooks.items():
+        out = f"{results}/notebooks/{name}.html"
+        if out in blocked:
+            reason = so_far.why_not("analyses" if name == "trajectory" else "evaluations", topic)
+            write_text(out, page(f"Notebook: {name}", paragraph(f"missing because {reason}")))
 
 
-def analyses_so_far(folder):
-    """The same for analyses of simulations."""
-    for simulation in SCALE.simulations:
-        if reason := why_not_done(jobs_of_simulation(simulation)):
-            content = {"simulation": simulation, "scale": SCALE.name, "unavailable": reason}
-            file = Path(folder, f"simulation-{simulation}.json")
-            file.write_text(json.dumps(content), encoding="utf-8")
-            yield file
-        else:
-            yield f"results/{SCALE.name}/md/{simulation}/analysis.json"
+def table_outputs(out):
+    return ["--out-csv", f"{out}.csv", "--out-html", f"{out}.html"]
+
+
+def given(option, files):
+    return options({option: list(files)}, option)
+
+
+def scans_so_far(folder, product):
+    """The scans of a figure, those that are missing as files with the reason."""
+    models = [(t, r) for t in product.interlayer_scans if t in SCALE.tasks for r in SCALE.runs(t)]
+    simulations = [name for name in product.dimer_scans if name in SCALE.simulations]
+    jobs = {interlayer_scan_file(*model): jobs_of_interlayer_scan(*model) for model in models}
+    jobs |= {dimer_scan_file(name): jobs_of_dimer_scan(name) for name in simulations}
+    for number, (file, needed) in enumerate(jobs.items()):
+        if reason := why_not_done(needed):
+            file = folder / f"scan-{number}.json"
+            write_json(file, {"scale": SCALE.name, "unavailable": reason})
+        yield file
 
 
 onerror:
-    speeds = sorted(Path(f"results/{SCALE.name}/speed").glob("*.json"))
-    out = f"results/{SCALE.name}/scoreboard"
     with tempfile.TemporaryDirectory() as folder:
-        evaluations, analyses = list(evaluations_so_far(folder)), list(analyses_so_far(folder))
-        shell(
-            "camp scoreboard --evaluations {evaluations:q} --analyses {analyses:q}"
-            " --speeds {speeds:q} --tasks {TASKS_FILE:q} --simulations {SIMULATIONS_FILE:q}"
-            " --paper {PAPER_NUMBERS:q} --scale {SCALE.name}"
-            " --out-csv {out}.csv --out-html {out}.html"
-        )
-    print(f"What failed, and why, is in {out}.html.", file=sys.stderr)
+        report_failures(Path(folder))
+    places = ", ".join(f"results/{SCALE.name}/scoreboard-{name}.html" for name in SCOREBOARDS)
+    print(
+        f"What failed, and why, is in {places}; tables and figures say it too.", file=sys.stderr
+    )

@@ -18,7 +18,7 @@ rule notebook:
     benchmark:
         "results/{scale}/benchmarks/notebook/{name}.jsonl"
     wildcard_constraints:
-        name=one_of(SCALE.notebooks),
+        name=one_of(NOTEBOOKS),
     conda:
         "../environment.yml"
     threads: 1

@@ -1,28 +1,28 @@
-"""Tables and figures of the paper with our numbers, and the scoreboard over all of them."""
+"""Tables and figures as the papers declare them, and a scoreboard over each paper's numbers."""
 
 
 rule table:
     input:
-        evaluations=all_evaluation_files,
-        analyses=all_analysis_files,
-        speeds=all_speed_files,
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        evaluations=inputs_of(TABLES, "evaluations"),
+        analyses=inputs_of(TABLES, "analyses"),
+        speeds=inputs_of(TABLES, "speeds"),
+        trainings=inputs_of(TABLES, "trainings"),
+        declared=lambda w: TABLES[w.name][0].files,
     output:
-        csv="results/{scale}/tables/{table}.csv",
+        csv="results/{scale}/tables/{name}.csv",
         html=report(
-            "results/{scale}/tables/{table}.html",
+            "results/{scale}/tables/{name}.html",
             caption="../report/table.rst",
             category="Tables",
-            labels=lambda w: {"name": TABLES[w.table], "scale": w.scale},
+            subcategory=lambda w: TABLES[w.name][0].label,
+            labels=lambda w: {"name": TABLES[w.name][1].name, "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/table/{table}.log",
+        "results/{scale}/logs/table/{name}.log",
     benchmark:
-        "results/{scale}/benchmarks/table/{table}.jsonl"
+        "results/{scale}/benchmarks/table/{name}.jsonl"
     wildcard_constraints:
-        table=one_of(TABLES),
+        name=one_of(TABLES),
     conda:
         "../environment.yml"
     threads: 1
@@ -30,34 +30,35 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
+        paper=lambda w: TABLES[w.name][0].folder,
+        files=lambda w, input: options(input, "evaluations", "analyses", "speeds", "trainings"),
         code=code("report"),
     shell:
-        "camp table {wildcards.table} --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
-        " --out-html {output.html:q} > {log:q} 2>&1"
+        "camp table {wildcards.name} --paper {params.paper:q} {params.files:q}"
+        " --scale {wildcards.scale} --out-csv {output.csv:q} --out-html {output.html:q}"
+        " > {log:q} 2>&1"
 
 
 rule scoreboard:
     input:
-        evaluations=all_evaluation_files,
-        analyses=all_analysis_files,
-        speeds=all_speed_files,
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        evaluations=scoreboard_inputs("evaluations"),
+        analyses=scoreboard_inputs("analyses"),
+        speeds=scoreboard_inputs("speeds"),
+        declared=lambda w: PAPERS[w.paper].files,
     output:
-        csv="results/{scale}/scoreboard.csv",
+        csv="results/{scale}/scoreboard-{paper}.csv",
         html=report(
-            "results/{scale}/scoreboard.html",
+            "results/{scale}/scoreboard-{paper}.html",
             caption="../report/scoreboard.rst",
-            category="Scoreboard",
-            labels={"name": "All CAMP numbers of the paper", "scale": "{scale}"},
+            category="Scoreboards",
+            labels=lambda w: {"name": PAPERS[w.paper].label, "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/scoreboard.log",
+        "results/{scale}/logs/scoreboard/{paper}.log",
     benchmark:
-        "results/{scale}/benchmarks/scoreboard.jsonl"
+        "results/{scale}/benchmarks/scoreboard/{paper}.jsonl"
+    wildcard_constraints:
+        paper=one_of(SCOREBOARDS),
     conda:
         "../environment.yml"
     threads: 1
@@ -65,43 +66,38 @@ rule scoreboard:
         mem_mb=1000,
         runtime=10,
     params:
+        paper=lambda w: PAPERS[w.paper].folder,
+        files=lambda w, input: options(input, "evaluations", "analyses", "speeds"),
         code=code("report"),
     shell:
-        "camp scoreboard --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
-        " --out-html {output.html:q} > {log:q} 2>&1"
+        "camp scoreboard --paper {params.paper:q} {params.files:q} --scale {wildcards.scale}"
+        " --out-csv {output.csv:q} --out-html {output.html:q} > {log:q} 2>&1"
 
 
-rule paper_figure:
+rule figure:
     input:
-        evaluations=lambda w: (
-            all_evaluation_files(w) if FIGURES[w.figure].get("evaluations") else []
-        ),
-        analyses=lambda w: [analysis_file(n) for n in simulations_of(w.figure)],
-        speeds=lambda w: (
-            speed_files(simulations_of(w.figure)) if FIGURES[w.figure].get("speeds") else []
-        ),
-        references=lambda w: reference_inputs(w.figure),
-        scans=lambda w: scan_files(w.figure),
-        structure=lambda w: structure_file(w.figure),
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        evaluations=inputs_of(FIGURES, "evaluations"),
+        analyses=inputs_of(FIGURES, "analyses"),
+        speeds=inputs_of(FIGURES, "speeds"),
+        references=lambda w: reference_inputs(w.name),
+        scans=lambda w: scan_files(w.name),
+        structure=lambda w: structure_file(w.name),
+        declared=lambda w: FIGURES[w.name][0].files,
     output:
         png=report(
-            "results/{scale}/figures/{figure}.png",
+            "results/{scale}/figures/{name}.png",
             caption="../report/figure.rst",
             category="Figures",
-            labels=lambda w: {"name": FIGURES[w.figure]["title"], "scale": w.scale},
+            subcategory=lambda w: FIGURES[w.name][0].label,
+            labels=lambda w: {"name": FIGURES[w.name][1].name, "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{figure}.pdf",
+        pdf="results/{scale}/figures/{name}.pdf",
     log:
-        "results/{scale}/logs/figure/{figure}.log",
+        "results/{scale}/logs/figure/{name}.log",
     benchmark:
-        "results/{scale}/benchmarks/figure/{figure}.jsonl"
+        "results/{scale}/benchmarks/figure/{name}.jsonl"
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        name=one_of(FIGURES),
     conda:
         "../environment.yml"
     threads: 1
@@ -109,33 +105,35 @@ rule paper_figure:
         mem_mb=1000,
         runtime=10,
     params:
-        files=lambda w, input: figure_arguments(w.figure, input),
+        paper=lambda w: FIGURES[w.name][0].folder,
+        files=lambda w, input: figure_arguments(w.name, input),
         code=code("report"),
     shell:
-        "camp figure {wildcards.figure} {params.files:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q}"
+        "camp figure {wildcards.name} --paper {params.paper:q} {params.files:q}"
         " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
 
 
-rule predictions_figure:
+rule task_figure:
     input:
-        evaluations=lambda w: evaluation_files(w.task),
-        predictions=lambda w: prediction_files(w.task),
+        evaluations=lambda w: evaluation_files(w.task) if takes(w.name, "evaluations") else [],
+        predictions=lambda w: prediction_files(w.task) if takes(w.name, "evaluations") else [],
+        metrics=lambda w: metrics_files(w.task) if takes(w.name, "trainings") else [],
+        declared=lambda w: TASK_FIGURES[w.name][0].files,
     output:
         png=report(
-            "results/{scale}/figures/{kind}-{task}.png",
-            caption="../report/predictions.rst",
-            category="Predictions",
+            "results/{scale}/figures/{name}-{task}.png",
+            caption="../report/figure.rst",
+            category="Tasks",
             subcategory="{task}",
-            labels=lambda w: {"name": TASK_FIGURES[w.kind], "scale": w.scale},
+            labels=lambda w: {"name": TASK_FIGURES[w.name][1].name, "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{kind}-{task}.pdf",
+        pdf="results/{scale}/figures/{name}-{task}.pdf",
     log:
-        "results/{scale}/logs/figure/{kind}-{task}.log",
+        "results/{scale}/logs/figure/{name}-{task}.log",
     benchmark:
-        "results/{scale}/benchmarks/figure/{kind}-{task}.jsonl"
+        "results/{scale}/benchmarks/figure/{name}-{task}.jsonl"
     wildcard_constraints:
-        kind=one_of(TASK_FIGURES),
+        name=one_of(TASK_FIGURES),
     conda:
         "../environment.yml"
     threads: 1
@@ -143,36 +141,11 @@ rule predictions_figure:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code("report"),
-    shell:
-        "camp figure {wildcards.kind}-{wildcards.task} --evaluations {input.evaluations:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
-
-
-rule training_figure:
-    input:
-        lambda w: metrics_files(w.task),
-    output:
-        png=report(
-            "results/{scale}/figures/training-{task}.png",
-            caption="../report/training.rst",
-            category="Trainings",
-            labels={"task": "{task}", "scale": "{scale}"},
-        ),
-        pdf="results/{scale}/figures/training-{task}.pdf",
-    log:
-        "results/{scale}/logs/figure/training-{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/training-{task}.jsonl"
-    conda:
-        "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
+        paper=lambda w: TASK_FIGURES[w.name][0].folder,
+        files=lambda w, input: options(input, "evaluations", "metrics"),
         data=lambda w: SCALE.tasks[w.task]["data"],
         code=code("report"),
     shell:
-        "camp figure training-{wildcards.task} --metrics {input:q} --data {params.data:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+        "camp figure {wildcards.name} --task {wildcards.task} --paper {params.paper:q}"
+        " {params.files:q} --data {params.data:q} --scale {wildcards.scale} --out {output.png:q}"
+        " > {log:q} 2>&1"

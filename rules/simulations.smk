@@ -127,6 +127,7 @@ rule not_simulated:
         text=lambda w: json.dumps(
             {
                 "simulation": w.simulation,
+                "architecture": architecture(SCALE.simulations[w.simulation]["task"]),
                 "scale": w.scale,
                 "unavailable": why_not_simulated(w.simulation),
             },
@@ -157,11 +158,12 @@ rule reference_analysis:
     params:
         msd=lambda w, input: ["--msd", input.msd] if input.get("msd") else [],
         label=lambda w: SCALE.datasets[SCALE.references["aimd"]["dataset"]].get("data", SCALE.data),
+        generated=lambda w: generated(SCALE.references["aimd"]["dataset"]),
         code=code("analyse"),
     shell:
         "camp analyse --reference {input.data:q} --config {input.settings:q} --out {output:q}"
-        " --scale {wildcards.scale} --data-label {params.label:q} {params.msd:q}"
-        " > {log:q} 2>&1"
+        " --scale {wildcards.scale} --data-label {params.label:q} {params.generated:q}"
+        " {params.msd:q} > {log:q} 2>&1"
 
 
 rule interlayer_scan:
@@ -183,12 +185,13 @@ rule interlayer_scan:
     params:
         label=lambda w: SCALE.tasks[w.task]["data"],
         weights=SCALE.weights,
+        generated=lambda w: generated(SCALE.tasks[w.task]["dataset"]),
         seed=lambda w: ["--seed", w.run.removeprefix("seed-")] if w.run != "published" else [],
         code=code("scan"),
     shell:
         "camp scan interlayer {input.model:q} --references {input.data:q} --out {output:q}"
         " --scale {wildcards.scale} --data-label {params.label:q} --weights {params.weights}"
-        " {params.seed:q} > {log:q} 2>&1"
+        " {params.generated:q} {params.seed:q} > {log:q} 2>&1"
 
 
 # The energy of one pair across the cutoff, for the models of the simulations of NVE.
@@ -212,7 +215,9 @@ rule dimer_scan:
     params:
         label=lambda w: SCALE.simulations[w.simulation]["data"],
         weights=SCALE.weights,
+        generated=lambda w: simulation_generated(w.simulation),
         code=code("scan"),
     shell:
         "camp scan dimer {input.model:q} --out {output:q} --scale {wildcards.scale}"
-        " --data-label {params.label:q} --weights {params.weights} > {log:q} 2>&1"
+        " --data-label {params.label:q} --weights {params.weights} {params.generated:q}"
+        " > {log:q} 2>&1"

@@ -10,7 +10,7 @@ rule peer_environment:
     log:
         "cache/peers/{peer}.log",
     wildcard_constraints:
-        peer=one_of(SCALE.speed["peers"]),
+        peer=one_of(SCALE.speed.peers),
     conda:
         "../environment.yml"
     threads: 1
@@ -28,7 +28,7 @@ rule speed:
     input:
         model=lambda w: simulated_model(w.simulation),
         start="results/{scale}/md/{simulation}/start.xyz",
-        peers=expand("cache/peers/{peer}.json", peer=SCALE.speed["peers"]),
+        peers=expand("cache/peers/{peer}.json", peer=SCALE.speed.peers),
         scripts=sorted(CONTESTANTS.glob("*.py")),
     output:
         "results/{scale}/speed/{simulation}.json",
@@ -37,10 +37,10 @@ rule speed:
     benchmark:
         "results/{scale}/benchmarks/speed/{simulation}.jsonl"
     wildcard_constraints:
-        simulation=one_of(SCALE.speed["simulations"]),
+        simulation=one_of(SCALE.speed.simulations),
     conda:
         "../environment.yml"
-    threads: max(workflow.resource_settings.cores or 1, SCALE.speed["threads"])
+    threads: max(workflow.resource_settings.cores or 1, SCALE.speed.threads)
     resources:
         gpu=simulation_resource("gpu"),
         mem_mb=8000,

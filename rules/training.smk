@@ -5,22 +5,20 @@ localrules:
     settings,
 
 
-# Everything about a task in one file, from which its training can be repeated by hand.
+# Everything about a model of a task in one file, from which its training can be repeated by hand.
 rule settings:
     output:
-        "results/{scale}/settings/{task}.yaml",
+        "results/{scale}/settings/{task}/{architecture}.yaml",
     log:
-        "results/{scale}/logs/settings/{task}.log",
+        "results/{scale}/logs/settings/{task}/{architecture}.log",
     benchmark:
-        "results/{scale}/benchmarks/settings/{task}.jsonl"
+        "results/{scale}/benchmarks/settings/{task}/{architecture}.jsonl"
     conda:
         "../environment.yml"
     params:
-        text=lambda w: yaml.safe_dump(
-            SCALE.training_settings(w.task, data=data_file(w.task), split=split_files(w.task)[0]),
-            sort_keys=False,
-            allow_unicode=True,
-        ),
+        text=lambda w: SCALE.training_settings(
+            w.task, w.architecture, data=data_file(w.task), split=split_files(w.task)[0]
+        ).to_yaml(),
     shell:
         "printf '%s' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -28,17 +26,17 @@ rule settings:
 # An interrupted training keeps its checkpoints beside the declared outputs and continues.
 rule train:
     input:
-        settings="results/{scale}/settings/{task}.yaml",
+        settings="results/{scale}/settings/{task}/{architecture}.yaml",
         data=lambda w: data_file(w.task),
         split="results/{scale}/splits/{task}.json",
     output:
-        model="results/{scale}/training/{task}/seed-{seed}/model.safetensors",
-        metrics="results/{scale}/training/{task}/seed-{seed}/metrics.csv",
-        summary="results/{scale}/training/{task}/seed-{seed}/training.json",
+        model="results/{scale}/training/{task}/{architecture}-seed-{seed}/model.safetensors",
+        metrics="results/{scale}/training/{task}/{architecture}-seed-{seed}/metrics.csv",
+        summary="results/{scale}/training/{task}/{architecture}-seed-{seed}/training.json",
     log:
-        "results/{scale}/logs/train/{task}/seed-{seed}.log",
+        "results/{scale}/logs/train/{task}/{architecture}-seed-{seed}.log",
     benchmark:
-        "results/{scale}/benchmarks/train/{task}/seed-{seed}.jsonl"
+        "results/{scale}/benchmarks/train/{task}/{architecture}-seed-{seed}.jsonl"
     wildcard_constraints:
         task=one_of(task for task in SCALE.tasks if task not in TOGETHER),
         seed=r"\d+",
@@ -62,19 +60,19 @@ rule train:
 # All seeds of a task in one job.
 rule train_together:
     input:
-        settings="results/{scale}/settings/{task}.yaml",
+        settings="results/{scale}/settings/{task}/{architecture}.yaml",
         data=lambda w: data_file(w.task),
         split="results/{scale}/splits/{task}.json",
     output:
         expand(
-            "results/{{scale}}/training/{{task}}/seed-{seed}/{name}",
+            "results/{{scale}}/training/{{task}}/{{architecture}}-seed-{seed}/{name}",
             seed=SCALE.seeds,
             name=["model.safetensors", "metrics.csv", "training.json"],
         ),
     log:
-        "results/{scale}/logs/train/{task}/seeds.log",
+        "results/{scale}/logs/train/{task}/{architecture}-seeds.log",
     benchmark:
-        "results/{scale}/benchmarks/train/{task}/seeds.jsonl"
+        "results/{scale}/benchmarks/train/{task}/{architecture}-seeds.jsonl"
     wildcard_constraints:
         task=one_of(TOGETHER),
     conda:
@@ -97,13 +95,13 @@ rule train_together:
 
 rule import_published:
     input:
-        lambda w: records(f"weights-{w.task}"),
+        lambda w: records(f"weights-{w.task}-{w.architecture}"),
     output:
-        "results/{scale}/published/{task}/model.safetensors",
+        "results/{scale}/published/{task}/{architecture}-published/model.safetensors",
     log:
-        "results/{scale}/logs/import/{task}.log",
+        "results/{scale}/logs/import/{task}/{architecture}.log",
     benchmark:
-        "results/{scale}/benchmarks/import/{task}.jsonl"
+        "results/{scale}/benchmarks/import/{task}/{architecture}.jsonl"
     conda:
         "../environment.yml"
     threads: 1
@@ -111,7 +109,7 @@ rule import_published:
         mem_mb=2000,
         runtime=10,
     params:
-        checkpoint=lambda w: fetched_files(f"weights-{w.task}"),
+        checkpoint=lambda w: fetched_files(f"weights-{w.task}-{w.architecture}"),
         code=code("import"),
     shell:
         "camp import {params.checkpoint:q} {output:q} > {log:q} 2>&1"

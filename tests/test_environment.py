@@ -59,14 +59,14 @@ def test_training_is_that_of_table_s4_and_the_methods(task):
 
 
 def test_ablation_changes_one_setting():
-    reference = {**TASKS["lips-100"], "title": "", "paper": {}}
+    reference = {**TASKS["lips-100"], "title": ""}
     changed = {"rank": "max_rank", "layers": "layers", "cutoff": "cutoff"}
     tasks = [task for task in TASKS if re.fullmatch(r"lips-100-\w+-\d", task)]
     assert len(tasks) == 10
     for task in tasks:
         _, _, setting, value = task.split("-")
         model = {**reference["model"], changed[setting]: float(value)}
-        assert {**TASKS[task], "title": "", "paper": {}} == {**reference, "model": model}
+        assert {**TASKS[task], "title": ""} == {**reference, "model": model}
 
 
 def test_environment_file_has_the_pins_of_the_package():

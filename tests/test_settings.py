@@ -156,7 +156,7 @@ MISTAKES = {
     ),
     "other architecture": (
         _task(models={"cmap": {}}),
-        "tasks.md17-ethanol.models.cmap is 'cmap', no architecture; did you mean 'camp'?",
+        "tasks.md17-ethanol.models.cmap is 'cmap'; it must be one of ",
     ),
     "weights": ({"weights": "mine"}, "weights is 'mine'; it must be one of own, published"),
     "seed twice": ({"seeds": [1, 2, 1]}, "seeds holds 1 more than once"),

@@ -120,7 +120,7 @@ def run_split(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.data.splits import random_split, write_split
 
-    structures = read_structures(arguments.data, progress=sys.stderr.isatty())
+    structures = read_structures(arguments.data, targets=(), progress=sys.stderr.isatty())
     named = {part: getattr(arguments, f"{part}_source") for part in ("train", "validation", "test")}
     sources = {part: name for part, name in named.items() if name is not None}
     split = random_split(

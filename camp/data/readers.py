@@ -123,7 +123,7 @@ def convert(
     molecule: str | None = None,
     progress: bool = False,
 ) -> int:
-    """Join labelled structures of any supported formats into one extended XYZ file.
+    """Join structures of any supported formats, with all their labels, into one extended XYZ file.
 
     Every frame notes in ``info`` its file (``source``, the file name, or the path as given where
     two files have the same name) and its number there (``source_frame``); a source that it
@@ -147,7 +147,12 @@ def convert(
                     raise InputError(f"{path}: name the molecule to take out of the archive")
                 path = extract_rmd17(path, molecule)
             structures = iterate_structures(
-                path, kcal_per_mol=kcal_per_mol, every=every, first=first, progress=progress
+                path,
+                kcal_per_mol=kcal_per_mol,
+                targets=(),
+                every=every,
+                first=first,
+                progress=progress,
             )
             for number, atoms in enumerate(structures):
                 if "source" in atoms.info:

@@ -21,6 +21,7 @@ from camp.graph.neighbours import neighbour_list
 from camp.md.states import Engine, Sample, State, temperature_of
 from camp.md.trajectory import Writer, number_of_frames, read_state
 from camp.potential.potential import Potential
+from camp.settings import MdSettings
 
 RUN_FILE = "run.json"
 SUMMARY_FILE = "simulation.json"
@@ -60,19 +61,13 @@ def check_structure(potential: Potential, atoms: Atoms) -> None:
             )
 
 
-def fingerprint(
-    potential: Potential, structures: Sequence[Atoms], settings: Mapping[str, Any]
-) -> str:
+def fingerprint(potential: Potential, structures: Sequence[Atoms], settings: MdSettings) -> str:
     """Hash of all that defines a run: model, starting structures, settings but for the length."""
     digest = hashlib.sha256(model_hash(potential).encode())
     for atoms in structures:
         for values in (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc):
             digest.update(np.ascontiguousarray(values).tobytes())
-    fixed = {
-        key: float(value) if isinstance(value, int) else value  # 1 and 1.0 are the same time
-        for key, value in settings.items()
-        if key not in FREE_SETTINGS
-    }
+    fixed = settings.model_dump(exclude=set(FREE_SETTINGS))
     digest.update(json.dumps(fixed, sort_keys=True).encode())
     return digest.hexdigest()
 
@@ -99,13 +94,13 @@ def initial_state(atoms: Atoms, temperature: float, seed: int) -> State:
 class _Run:
     """The files of one run, and how far its replicas have come."""
 
-    def __init__(self, out: Path, identity: str, settings: Mapping[str, Any]):
+    def __init__(self, out: Path, identity: str, settings: MdSettings):
         self.out = out
         self.identity = identity
-        self.per_sample = round(settings["sample_every"] / settings["timestep"])
-        self.timestep = settings["timestep"]
+        self.per_sample = round(settings.sample_every / settings.timestep)
+        self.timestep = settings.timestep
         samples = {
-            phase: round(1000 * settings[phase] / settings["sample_every"])
+            phase: round(1000 * getattr(settings, phase) / settings.sample_every)
             for phase in ("equilibration", "length")
         }
         self.equilibration = samples["equilibration"] * self.per_sample
@@ -178,7 +173,7 @@ class _Run:
 def simulate(
     potential: Potential,
     structures: Sequence[Atoms],
-    settings: Mapping[str, Any],
+    settings: MdSettings,
     make_engine: MakeEngine,
     *,
     out: Path,
@@ -196,7 +191,6 @@ def simulate(
     ``out/simulation.json`` says how every replica ended. An exploding replica is a result: it
     ends there, the others go on.
 
-    :param settings: as from :func:`camp.settings.load_simulation`.
     :param replicas: which ones, counted from 1.
     :param source: how messages call a structure, before its number.
     :param set_aside: move another run out of the way instead of refusing.
@@ -220,7 +214,7 @@ def simulate(
         first = structures[0]
         summary = {
             "run": run.identity,
-            "settings": dict(settings),
+            "settings": settings.model_dump(),
             "model_sha256": model_hash(potential),
             "smooth_at_cutoff": potential.settings.smooth_at_cutoff,
             "structure": {
@@ -236,7 +230,7 @@ def simulate(
                     *(
                         {
                             "replica": replica,
-                            "seed": settings["seed"] + replica - 1,
+                            "seed": settings.seed + replica - 1,
                             "trajectory": trajectory_name(replica),
                             "end": "exploded" if str(replica) in run.exploded else "completed",
                             "reason": run.exploded.get(str(replica), ""),
@@ -256,7 +250,7 @@ def simulate(
 def _advance_to_the_end(
     run: _Run,
     structures: Sequence[Atoms],
-    settings: Mapping[str, Any],
+    settings: MdSettings,
     make_engine: MakeEngine,
     *,
     replicas: Sequence[int],
@@ -284,7 +278,7 @@ def _advance_to_the_end(
         )
         while states and step < run.steps:
             if engine is None or step == run.equilibration:
-                ensemble = "nvt" if step < run.equilibration else settings["ensemble"]
+                ensemble = "nvt" if step < run.equilibration else settings.ensemble
                 engine = make_engine(list(states.values()), ensemble)
                 present = list(states)
                 for replica, sample in zip(present, engine.samples(), strict=True):
@@ -311,11 +305,9 @@ def _advance_to_the_end(
     return made / seconds
 
 
-def _starting_state(
-    structures: Sequence[Atoms], settings: Mapping[str, Any], replica: int
-) -> State:
+def _starting_state(structures: Sequence[Atoms], settings: MdSettings, replica: int) -> State:
     atoms = structures[(replica - 1) % len(structures)]
-    return initial_state(atoms, settings["temperature"], settings["seed"] + replica - 1)
+    return initial_state(atoms, settings.temperature, settings.seed + replica - 1)
 
 
 def _earlier_speed(out: Path) -> float | None:

@@ -1,14 +1,15 @@
 """How the validation errors fell in the trainings of one task."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from camp.errors import InputError
-from camp.report.style import COLOURS, make_figure, plain_logarithmic
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
+from camp.report.style import COLOURS, make_figure, missing_figure, plain_logarithmic
 
 # Columns of metrics.csv (eV/atom, eV/Å) and their labels; 1000 converts to meV.
 _PANELS = {
@@ -38,20 +39,25 @@ def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
     return dict(zip(columns, table.T, strict=True))
 
 
-def training_curves(task: str, metrics: Sequence[str | Path], scale: str, data: str) -> Figure:
-    """Validation errors against the optimisation step, one line for each seed.
+def training_curves(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Validation errors against the optimisation step, one line for each training of a task.
 
-    :param metrics: files …/seed-<n>/metrics.csv; the folder's name is the label.
-    :param data: label of the data.
-    :raises InputError: see :func:`read_metrics`.
+    Without any training, the reason for it is shown. The name of the folder in which a file
+    metrics.csv lies is the label of its line.
+
+    :raises InputError: no such file or no label of the data, or see :func:`read_metrics`.
     """
-    names = [Path(path).parent.name.replace("-", " ") for path in metrics]
-    seeds = ", ".join(name.removeprefix("seed ") for name in names)
+    title = f"{declared.name} of {inputs.task}"
+    if not inputs.metrics and (reason := inputs.results.why_not(inputs.task)):
+        return missing_figure(title, inputs.scale, reason)
+    if not inputs.metrics or not inputs.data:
+        raise InputError(f"the figure of the training of {inputs.task} needs --metrics and --data")
+    names = [Path(path).parent.name.replace("-", " ") for path in inputs.metrics]
     figure, panels = make_figure(
-        f"Training of {task}",
-        f"This work, scale {scale} — data: {data}; weights: own; seeds {seeds}",
+        title,
+        f"This work, scale {inputs.scale} — data: {inputs.data}; weights: own; {', '.join(names)}",
     )
-    tables = [read_metrics(path) for path in metrics]
+    tables = [read_metrics(path) for path in inputs.metrics]
     for panel, (column, label) in zip(panels.flat, _PANELS.items(), strict=True):
         for k, (name, table) in enumerate(zip(names, tables, strict=True)):
             panel.plot(

@@ -17,7 +17,6 @@ from camp.settings.runs import Run
 from camp.settings.scale import Scale
 from camp.settings.sections import (
     AnalysisSettings,
-    DynamicsSettings,
     MdSettings,
     SplitSettings,
     TrainingSettings,
@@ -25,7 +24,6 @@ from camp.settings.sections import (
 
 __all__ = [
     "AnalysisSettings",
-    "DynamicsSettings",
     "MdSettings",
     "OwnTraining",
     "Run",

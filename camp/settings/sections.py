@@ -1,7 +1,7 @@
 """The sections of settings files with their defaults; what a key means, its description says."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,10 @@ Count = Annotated[int, Field(ge=1)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Different]
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-TargetName = Literal[tuple(TARGETS)]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    TargetName = str
+else:
+    TargetName = Literal[tuple(TARGETS)]
 Targets = Annotated[list[TargetName], Field(min_length=1), Different]
 Peer = Literal["mace", "nequip"]
 ReferenceName = Literal["aimd", "xray-2013", "xray-2014", "neutron", "revpbe0"]
@@ -91,8 +94,8 @@ class SplitSettings(Settings):
     )
 
 
-class DynamicsSettings(Settings):
-    """What an integrator needs to know."""
+class MdSettings(Settings):
+    """One simulation: its conditions, its length, and how it is made."""
 
     temperature: float = Field(
         gt=0, description="K; of the velocities at the start, and of the thermostat"
@@ -100,11 +103,6 @@ class DynamicsSettings(Settings):
     timestep: float = Field(gt=0, le=20, description="fs")
     # The paper's thermostat is not printed; this is a usual one.
     thermostat_time: float = Field(100.0, gt=0, description="fs")
-
-
-class MdSettings(DynamicsSettings):
-    """One simulation: its conditions, its length, and how it is made."""
-
     length: float = Field(gt=0, description="ps, of each replica; a multiple of `sample_every`")
     equilibration: float = Field(
         0.0, ge=0, description="ps before that, always NVT, not analysed; a multiple likewise"
@@ -302,17 +300,11 @@ class TaskData(Settings):
     targets: Targets = Field(
         ["energy", "forces"], description="what the models learn and are judged by"
     )
-    paper: dict[Literal["energy", "forces"], str] = Field(
-        {}, description="ids of the numbers of the paper that an evaluation answers"
-    )
 
 
 class SimulationConditions(Settings):
     """A simulation as ``simulations.yaml`` has it."""
 
     title: str
-    paper: dict[
-        Literal["diffusivity", "diffusivity_mae", "stability", "speed"], str | list[str]
-    ] = Field({}, description="ids of the numbers of the paper that it answers")
     md: MdSettings
     analysis: AnalysisSettings

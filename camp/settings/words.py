@@ -48,7 +48,7 @@ def _in_words(schema: Json, keys: Keys, kind: str, value: Any) -> tuple[tuple, s
         return _unknown(keys, schema["properties"])
     if keys and keys[-1] == "[key]":
         _, names = _find(schema, keys[:-2])
-        admitted = names.get("propertyNames") or {"pattern": next(iter(names["patternProperties"]))}
+        admitted = names.get("propertyNames", {"type": "string"})
         if "enum" in admitted:
             return _unknown(keys[:-1], admitted["enum"])
         said = f"is not a possible name; it must be {expected(admitted)}"

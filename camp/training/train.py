@@ -303,6 +303,8 @@ def _train(
             continue
         epochs, steps = end.ends[member] or (trainer.current_epoch, trainer.global_step)
         summaries[seed] = {
+            "task": getattr(settings, "task", ""),
+            "architecture": settings.model.architecture,
             "seed": seed,
             "parameters": parameters,
             "steps": steps,

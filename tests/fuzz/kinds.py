@@ -56,11 +56,14 @@ stability: rdf
 TASKS = """
 ethanol:
   title: Ethanol
-  system: molecule
   paper: {energy: table-1, forces: table-1}
   split: {train: 10, validation: 5, test: rest}
-  model: {channels: 4, max_rank: 1}
-  training: {max_steps: 7}
+"""
+ARCHITECTURE = """
+recipes:
+  short: {max_steps: 7}
+tasks:
+  ethanol: {model: {channels: 4, max_rank: 1}, recipe: short}
 """
 SIMULATIONS = """
 ethanol-md:
@@ -77,12 +80,21 @@ resources: {threads: 2, gpu: 1}
 datasets:
   ethanol: {generate: "molecule:ethanol", frames: 30, seed: 1}
 tasks:
-  ethanol: {dataset: ethanol, split: {sources: {}}}
+  ethanol:
+    dataset: ethanol
+    split: {sources: {}}
+    models: {camp: {model: {cutoff: 4.5}, training: {batch_size: 2}}}
 simulations:
   ethanol-md: {task: ethanol, start: {dataset: ethanol, frames: 2, seed: 1, repeat: [1, 1, 1]}}
 speed: {simulations: [ethanol-md], threads: 2}
 notebooks: {training: ethanol}
 """
+SCALE_FILES = {
+    "scale.yaml": SCALE,
+    "tasks.yaml": TASKS,
+    "simulations.yaml": SIMULATIONS,
+    "camp.yaml": ARCHITECTURE,
+}
 
 
 @dataclass(frozen=True)
@@ -314,17 +326,13 @@ def yaml_kind(name: str, text: str, read: Callable[[Path], object]) -> Kind:
 
 
 def read_scale(path: Path) -> object:
-    """One of the three files of a scale is the damaged one."""
-    texts = {"scale.yaml": SCALE, "tasks.yaml": TASKS, "simulations.yaml": SIMULATIONS}
-    folder = path.parent / "whole"
-    folder.mkdir(exist_ok=True)
-    files = {}
-    for name, text in texts.items():
-        files[name] = path if path.name == name else folder / name
-        if not files[name].exists():
-            files[name].write_text(text)
-    scale, tasks, simulations = files.values()
-    return load_scale([scale], {}, tasks_file=tasks, simulations_file=simulations)
+    """One of the four files of a scale is the damaged one."""
+    folder = path.parent / f"with-{path.name}"
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    for name, text in SCALE_FILES.items():
+        place = folder / ("models" if name == "camp.yaml" else "") / name
+        place.write_bytes(path.read_bytes() if path.name == name else text.encode())
+    return load_scale([folder / "scale.yaml"], {}, folder=folder)
 
 
 def json_kind(name: str, make: Callable[[Path], Any], read: Callable[[Path], object]) -> Kind:
@@ -357,9 +365,7 @@ KINDS = (
     yaml_kind("training.yaml", TRAINING, load_training),
     yaml_kind("simulation.yaml", SIMULATION, load_simulation),
     yaml_kind("analysis.yaml", ANALYSIS, load_analysis),
-    yaml_kind("scale.yaml", SCALE, read_scale),
-    yaml_kind("tasks.yaml", TASKS, read_scale),
-    yaml_kind("simulations.yaml", SIMULATIONS, read_scale),
+    *(yaml_kind(name, text, read_scale) for name, text in SCALE_FILES.items()),
     Kind(
         "model.safetensors",
         lambda path: save(small_potential(), path),

@@ -40,7 +40,7 @@ def test_each_model_as_if_it_were_alone():
     dataset = GraphDataset(clusters(6), 4.0)
     models = [potential(seed) for seed in (1, 2, 3)]
     batches = [dataset.batch(indices) for indices in ([0, 1], [4, 2], [3, 5])]
-    module = TrainingModule(models[:1], SETTINGS["training"])
+    module = TrainingModule(models[:1], SETTINGS.training)
     traced = TracedLoss(module.loss, models, backend=None)
     losses, gradients = losses_and_gradients(traced, batches)
     for model, batch, loss, ours in zip(models, batches, losses, gradients, strict=True):

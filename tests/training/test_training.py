@@ -80,7 +80,7 @@ def test_traced_step_equals_the_plain_one():
     structures = clusters(4)
     dataset = GraphDataset(structures, 4.0)
     potential = camp.Potential(SMALL, species=[18]).double()
-    module = TrainingModule([potential], SETTINGS["training"])
+    module = TrainingModule([potential], SETTINGS.training)
     traced = TracedLoss(module.loss, [potential], backend="eager")
     trained = [p for p in potential.parameters() if p.requires_grad]
     for members in ((0, 1), (1, 2, 3), (3,)):
@@ -127,7 +127,7 @@ def test_saved_model_is_the_one_with_the_best_validation_error(finished):
     best = min(
         float(row["validation_forces_mae"])
         for row in metrics(finished)
-        if int(row["step"]) > SETTINGS["training"]["ema_start"]
+        if int(row["step"]) > SETTINGS.training.ema_start
     )
     assert np.abs(errors).mean() == pytest.approx(best, rel=1e-4)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.symmetric import components, number_of_components
+from camp.cartesian.symmetric import number_of_components
 from camp.graph.edges import Edges, reverse_edges
 from camp.models.cace.settings import CaceSettings
 
@@ -24,16 +24,11 @@ def monomials(unit: Tensor, max_l: int) -> Tensor:
     Shapes: unit (3, …), dimensionless; returns (L, …).
     """
     x, y, z = unit.unbind()
-    known = {(0, 0, 0): torch.ones_like(x)}
+    by_degree = [torch.ones_like(x)[None]]
     for degree in range(1, max_l + 1):
-        for a, b, c in components(degree):
-            if a:
-                known[a, b, c] = known[a - 1, b, c] * x
-            elif b:
-                known[a, b, c] = known[a, b - 1, c] * y
-            else:
-                known[a, b, c] = known[a, b, c - 1] * z
-    return torch.stack(list(known.values()))
+        lower = by_degree[-1]
+        by_degree.append(torch.cat([x * lower, y * lower[-degree:], z * lower[-1:]]))
+    return torch.cat(by_degree)
 
 
 def cutoff_function(x: Tensor, kind: str, order: int) -> Tensor:
