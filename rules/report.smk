@@ -1,151 +1,153 @@
-"""Tables and figures as the papers declare them, and a scoreboard over each paper's numbers."""
+"""Tables and figures of the paper with our numbers, and the scoreboard over all of them."""
+
+
+# A second each.
+localrules:
+    table,
+    scoreboard,
+    paper_figure,
+    predictions_figure,
+    training_figure,
 
 
 rule table:
     input:
-        evaluations=inputs_of(TABLES, "evaluations"),
-        analyses=inputs_of(TABLES, "analyses"),
-        speeds=inputs_of(TABLES, "speeds"),
-        trainings=inputs_of(TABLES, "trainings"),
-        declared=lambda w: TABLES[w.name][0].files,
+        evaluations=lambda w: AVAILABLE.all_evaluations(),
+        analyses=lambda w: AVAILABLE.all_analyses(),
+        speeds=lambda w: AVAILABLE.all_speeds(),
+        tasks=TASKS_FILE,
+        simulations=SIMULATIONS_FILE,
+        paper=PAPER_NUMBERS,
     output:
-        csv="results/{scale}/tables/{name}.csv",
+        csv="results/{scale}/tables/{table}.csv",
         html=report(
-            "results/{scale}/tables/{name}.html",
+            "results/{scale}/tables/{table}.html",
             caption="../report/table.rst",
             category="Tables",
-            subcategory=lambda w: TABLES[w.name][0].label,
-            labels=lambda w: {"name": TABLES[w.name][1].name, "scale": w.scale},
+            labels=lambda w: {"name": TABLES[w.table], "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/table/{name}.log",
-    benchmark:
-        "results/{scale}/benchmarks/table/{name}.jsonl"
+        "results/{scale}/logs/table/{table}.log",
     wildcard_constraints:
-        name=one_of(TABLES),
+        table=paths.one_of(TABLES),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        paper=lambda w: TABLES[w.name][0].folder,
-        files=lambda w, input: options(input, "evaluations", "analyses", "speeds", "trainings"),
-        code=code("report"),
+        identity=lambda w: identity.of_step("table"),
     shell:
-        "camp table {wildcards.name} --paper {params.paper:q} {params.files:q}"
-        " --scale {wildcards.scale} --out-csv {output.csv:q} --out-html {output.html:q}"
-        " > {log:q} 2>&1"
+        "camp table {wildcards.table} --evaluations {input.evaluations:q}"
+        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
+        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
+        " --out-html {output.html:q} > {log:q} 2>&1"
 
 
 rule scoreboard:
     input:
-        evaluations=scoreboard_inputs("evaluations"),
-        analyses=scoreboard_inputs("analyses"),
-        speeds=scoreboard_inputs("speeds"),
-        declared=lambda w: PAPERS[w.paper].files,
+        evaluations=lambda w: AVAILABLE.all_evaluations(),
+        analyses=lambda w: AVAILABLE.all_analyses(),
+        speeds=lambda w: AVAILABLE.all_speeds(),
+        tasks=TASKS_FILE,
+        simulations=SIMULATIONS_FILE,
+        paper=PAPER_NUMBERS,
     output:
-        csv="results/{scale}/scoreboard-{paper}.csv",
+        csv="results/{scale}/scoreboard.csv",
         html=report(
-            "results/{scale}/scoreboard-{paper}.html",
+            "results/{scale}/scoreboard.html",
             caption="../report/scoreboard.rst",
-            category="Scoreboards",
-            labels=lambda w: {"name": PAPERS[w.paper].label, "scale": w.scale},
+            category="Scoreboard",
+            labels={"name": "All CAMP numbers of the paper", "scale": "{scale}"},
         ),
     log:
-        "results/{scale}/logs/scoreboard/{paper}.log",
-    benchmark:
-        "results/{scale}/benchmarks/scoreboard/{paper}.jsonl"
-    wildcard_constraints:
-        paper=one_of(SCOREBOARDS),
+        "results/{scale}/logs/scoreboard.log",
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        paper=lambda w: PAPERS[w.paper].folder,
-        files=lambda w, input: options(input, "evaluations", "analyses", "speeds"),
-        code=code("report"),
+        identity=lambda w: identity.of_step("scoreboard"),
     shell:
-        "camp scoreboard --paper {params.paper:q} {params.files:q} --scale {wildcards.scale}"
-        " --out-csv {output.csv:q} --out-html {output.html:q} > {log:q} 2>&1"
+        "camp scoreboard --evaluations {input.evaluations:q}"
+        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
+        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
+        " --out-html {output.html:q} > {log:q} 2>&1"
 
 
-rule figure:
+rule paper_figure:
     input:
-        evaluations=inputs_of(FIGURES, "evaluations"),
-        analyses=inputs_of(FIGURES, "analyses"),
-        speeds=inputs_of(FIGURES, "speeds"),
-        references=lambda w: reference_inputs(w.name),
-        scans=lambda w: scan_files(w.name),
-        structure=lambda w: structure_file(w.name),
-        declared=lambda w: FIGURES[w.name][0].files,
+        evaluations=lambda w: FIGURE_INPUTS[w.figure].evaluations,
+        analyses=lambda w: FIGURE_INPUTS[w.figure].analyses,
+        speeds=lambda w: FIGURE_INPUTS[w.figure].speeds,
+        references=lambda w: [*FIGURE_INPUTS[w.figure].references.values()],
+        scans=lambda w: FIGURE_INPUTS[w.figure].scans,
+        structure=lambda w: FIGURE_INPUTS[w.figure].structure,
+        tasks=TASKS_FILE,
+        simulations=SIMULATIONS_FILE,
+        paper=PAPER_NUMBERS,
     output:
         png=report(
-            "results/{scale}/figures/{name}.png",
+            "results/{scale}/figures/{figure}.png",
             caption="../report/figure.rst",
             category="Figures",
-            subcategory=lambda w: FIGURES[w.name][0].label,
-            labels=lambda w: {"name": FIGURES[w.name][1].name, "scale": w.scale},
+            labels=lambda w: {"name": FIGURES[w.figure]["title"], "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{name}.pdf",
+        pdf="results/{scale}/figures/{figure}.pdf",
     log:
-        "results/{scale}/logs/figure/{name}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/{name}.jsonl"
+        "results/{scale}/logs/figure/{figure}.log",
     wildcard_constraints:
-        name=one_of(FIGURES),
+        figure=paths.one_of(FIGURES),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        paper=lambda w: FIGURES[w.name][0].folder,
-        files=lambda w, input: figure_arguments(w.name, input),
-        code=code("report"),
+        files=lambda w: FIGURE_INPUTS[w.figure].arguments(),
+        identity=lambda w: identity.of_step("figure"),
     shell:
-        "camp figure {wildcards.name} --paper {params.paper:q} {params.files:q}"
+        "camp figure {wildcards.figure} {params.files:q} --tasks {input.tasks:q}"
+        " --simulations {input.simulations:q} --paper {input.paper:q}"
         " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
 
 
-rule task_figure:
+rule predictions_figure:
     input:
-        evaluations=lambda w: evaluation_files(w.task) if takes(w.name, "evaluations") else [],
-        predictions=lambda w: prediction_files(w.task) if takes(w.name, "evaluations") else [],
-        metrics=lambda w: metrics_files(w.task) if takes(w.name, "trainings") else [],
-        declared=lambda w: TASK_FIGURES[w.name][0].files,
+        evaluations=lambda w: AVAILABLE.evaluations(w.task),
+        predictions=lambda w: paths.prediction_files(SCALE, w.task),
     output:
         png=report(
-            "results/{scale}/figures/{name}-{task}.png",
-            caption="../report/figure.rst",
-            category="Tasks",
+            "results/{scale}/figures/{kind}-{task}.png",
+            caption="../report/predictions.rst",
+            category="Predictions",
             subcategory="{task}",
-            labels=lambda w: {"name": TASK_FIGURES[w.name][1].name, "scale": w.scale},
+            labels=lambda w: {"name": TASK_FIGURES[w.kind], "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{name}-{task}.pdf",
+        pdf="results/{scale}/figures/{kind}-{task}.pdf",
     log:
-        "results/{scale}/logs/figure/{name}-{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/{name}-{task}.jsonl"
+        "results/{scale}/logs/figure/{kind}-{task}.log",
     wildcard_constraints:
-        name=one_of(TASK_FIGURES),
+        kind=paths.one_of(TASK_FIGURES),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
-        paper=lambda w: TASK_FIGURES[w.name][0].folder,
-        files=lambda w, input: options(input, "evaluations", "metrics"),
-        data=lambda w: SCALE.tasks[w.task]["data"],
-        code=code("report"),
+        identity=lambda w: identity.of_step("figure"),
     shell:
-        "camp figure {wildcards.name} --task {wildcards.task} --paper {params.paper:q}"
-        " {params.files:q} --data {params.data:q} --scale {wildcards.scale} --out {output.png:q}"
-        " > {log:q} 2>&1"
+        "camp figure {wildcards.kind}-{wildcards.task} --evaluations {input.evaluations:q}"
+        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+
+
+rule training_figure:
+    input:
+        lambda w: paths.metrics_files(SCALE, w.task),
+    output:
+        png=report(
+            "results/{scale}/figures/training-{task}.png",
+            caption="../report/training.rst",
+            category="Trainings",
+            labels={"task": "{task}", "scale": "{scale}"},
+        ),
+        pdf="results/{scale}/figures/training-{task}.pdf",
+    log:
+        "results/{scale}/logs/figure/training-{task}.log",
+    conda:
+        "../environment.yml"
+    params:
+        data=lambda w: SCALE.tasks[w.task]["data"],
+        identity=lambda w: identity.of_step("figure"),
+    shell:
+        "camp figure training-{wildcards.task} --metrics {input:q} --data {params.data:q}"
+        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"

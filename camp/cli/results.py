@@ -1,4 +1,4 @@
-"""Verbs that compare with the papers: table, figure, scoreboard."""
+"""Verbs that show results: label, and beside the papers table, figure, scoreboard."""
 
 import argparse
 from pathlib import Path
@@ -13,6 +13,8 @@ _RESULTS = {
     "analyses": "analyses of simulations (and files that say why there are none)",
     "speeds": "measured speeds",
 }
+
+from camp.errors import InputError
 
 
 def _add_inputs(parser) -> None:
@@ -39,6 +41,30 @@ def _inputs(arguments: argparse.Namespace, **more) -> "Inputs":
 
     results = {name: getattr(arguments, name) for name in _RESULTS}
     return read_inputs(load_paper(arguments.paper), arguments.scale, **results, **more)
+
+
+def run_label(arguments: argparse.Namespace) -> None:
+    from camp.files import read_json, write_json
+
+    labels = {"data": arguments.data_label, "note": arguments.note, "title": arguments.title}
+    given = {name: text for name, text in labels.items() if text is not None}
+    content = read_json(arguments.result)
+    several = isinstance(content, list)
+    records = content if several else [content]
+    if not all(isinstance(record, dict) for record in records):
+        raise InputError(f"{arguments.result}: not a result of camp")
+    labelled = [{**record, **given} for record in records]
+    write_json(arguments.out, labelled if several else labelled[0])
+
+
+def add_label(verbs) -> None:
+    parser = verbs.add_parser("label", help="what people read beside a result, without making it")
+    parser.add_argument("result", type=Path, metavar="JSON", help="of evaluate, analyse, scan, …")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the same with labels")
+    parser.add_argument("--data-label", metavar="TEXT")
+    parser.add_argument("--note", metavar="TEXT")
+    parser.add_argument("--title", metavar="TEXT")
+    parser.set_defaults(run=run_label)
 
 
 def run_table(arguments: argparse.Namespace) -> None:

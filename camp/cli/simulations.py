@@ -42,13 +42,13 @@ def run_md(arguments: argparse.Namespace) -> None:
         _engine_maker(potential, settings, arguments),
         out=arguments.out,
         replicas=list(replicas),
+        dtype=arguments.dtype,
         source=f"{arguments.structure}, frame",
         set_aside=arguments.set_aside,
         progress=sys.stderr.isatty(),
         machine={
             "engine": settings.engine,
             "device": arguments.device,
-            "dtype": arguments.dtype,
             "threads": torch.get_num_threads(),
         },
     )

@@ -11,9 +11,13 @@ from ase import Atoms
 from camp.errors import InputError
 from camp.files import read_json
 from camp.md.observables import RadialDistribution, angular_distribution, radial_distribution
-from camp.md.simulate import SUMMARY_FILE
 from camp.md.stability import Bonds, reference_bonds, unstable_by_bonds, unstable_by_structure
-from camp.md.trajectory import Trajectory, number_of_frames, read_trajectory
+from camp.md.trajectory import (
+    SUMMARY_FILE,
+    Trajectory,
+    number_of_frames,
+    read_trajectory,
+)
 from camp.settings import AnalysisSettings
 
 # Evenly spaced frames of a replica of which distances and angles are counted.

@@ -19,6 +19,7 @@ from camp.settings.sections import (
     AnalysisSettings,
     MdSettings,
     SplitSettings,
+    Stage,
     TrainingSettings,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "Run",
     "Scale",
     "SplitSettings",
+    "Stage",
     "TrainingJob",
     "TrainingSettings",
     "load_analysis",

@@ -193,6 +193,8 @@ class Scale(Settings):
             data=data,
             split=split,
             targets=settings.targets,
+            keys=settings.keys,
+            units=settings.units,
             model=chosen.model,
             training=chosen.training,
             labels={**labels, "note": self.note_of(task, architecture)},

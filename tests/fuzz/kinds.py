@@ -19,9 +19,10 @@ from camp.data.graphs import GraphDataset, content_hash
 from camp.data.readers import read_structures, write_structures
 from camp.data.splits import random_split, read_split, write_split
 from camp.errors import InputError
-from camp.md.simulate import RUN_FILE, SUMMARY_FILE, simulate, trajectory_name
-from camp.md.trajectory import read_trajectory
-from camp.potential.saving import FORMAT, checksum, save, with_checksum
+from camp.files import checksum
+from camp.md.simulate import simulate
+from camp.md.trajectory import RUN_FILE, SUMMARY_FILE, read_trajectory, trajectory_name
+from camp.potential.saving import FORMAT, save, with_checksum
 from camp.settings import load_analysis, load_scale, load_simulation, load_training
 from camp.training.checkpoints import LAST, newest_checkpoint
 from tests.md.test_simulate import CRYSTAL, SETTINGS, copper, engine_of

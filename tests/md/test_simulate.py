@@ -17,7 +17,7 @@ from ase.io.ulm import Writer as UlmWriter
 from camp.cli import main
 from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
-from camp.md.simulate import check_structure, initial_state, simulate
+from camp.md.simulate import check_structure, initial_state, model_hash, simulate
 from camp.md.states import Dynamics, State
 from camp.md.trajectory import number_of_frames, read_trajectory
 from camp.models.camp.settings import CampSettings
@@ -39,13 +39,19 @@ SETTINGS = MdSettings(
 CRYSTAL = bulk("Cu", cubic=True).repeat((2, 2, 1))
 
 
-def copper(cutoff: float = 3.5) -> Potential:
+def copper(cutoff: float = 3.5, species: int = 29, **more: str) -> Potential:
     torch.manual_seed(0)
     settings = CampSettings(
-        cutoff=cutoff, channels=2, max_rank=1, layers=1, radial_hidden=[2], readout_hidden=[2]
+        cutoff=cutoff,
+        channels=2,
+        max_rank=1,
+        layers=1,
+        radial_hidden=[2],
+        readout_hidden=[2],
+        **more,
     )
     # Random weights on so small a scale are a stable potential.
-    return Potential(settings, species=[29], energy_scale=0.01)
+    return Potential(settings, species=[species], energy_scale=0.01)
 
 
 def changed(**values):
@@ -242,6 +248,69 @@ def test_another_run_in_the_folder_is_refused_or_set_aside(tmp_path):
     assert (tmp_path / "replica-1.traj").read_bytes() == before
     run(tmp_path, hotter, set_aside=True)
     assert (tmp_path / "superseded-1" / "replica-1.traj").read_bytes() == before
+
+
+def test_another_precision_is_another_run(tmp_path):
+    """A trajectory in float32 is not continued in float64 without a word."""
+    run(tmp_path)
+    with pytest.raises(InputError, match="another precision"):
+        run(tmp_path, {**SETTINGS, "length": 0.2}, dtype="float64")
+    summary = run(tmp_path, {**SETTINGS, "length": 0.2}, dtype="float32")
+    assert summary["dtype"] == "float32"
+
+
+def test_other_code_is_another_run(tmp_path, monkeypatch):
+    run(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="of other code"):
+        patch.setattr("camp.md.simulate.simulation_code", lambda *_: ["camp.data.splits"])
+        run(tmp_path)
+
+
+def test_a_model_is_its_parameters_and_all_its_settings():
+    """Models of the same parameters that differ in what they make of them."""
+    models = [copper(), copper(cutoff=4.0), copper(species=47), copper(envelope_on="basis")]
+    state, *others = [model.state_dict() for model in models]
+    for other in others:
+        assert all(torch.equal(value, state[name]) for name, value in other.items())
+    assert len({model_hash(model) for model in models}) == len(models)
+    assert model_hash(copper().double()) == model_hash(copper())
+
+
+def test_the_speed_of_a_run_outlives_its_summary(tmp_path):
+    """A summary that was lost beside complete trajectories is made again, whatever is known."""
+    summary = run(tmp_path)
+    (tmp_path / "simulation.json").unlink()
+    assert run(tmp_path) == summary
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record.pop("steps_per_second").keys() == {"1", "2"}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    (tmp_path / "simulation.json").unlink()
+    for _ in range(2):
+        unknown = run(tmp_path)
+        assert [one["steps_per_second"] for one in unknown["replicas"]] == [None, None]
+
+
+def test_more_replicas_leave_the_finished_ones_alone(tmp_path):
+    """Also where replicas share a batch, which holds then only those that have steps to make."""
+    batches = []
+
+    def make_engine(states, ensemble):
+        batches.append([state.step for state in states])
+        return AseEngine(EMT, states, SETTINGS, ensemble=ensemble)
+
+    first = run(tmp_path)
+    content = (tmp_path / "replica-1.traj").read_bytes()
+    more = {**SETTINGS, "replicas": 3}
+    summary = simulate(copper(), [CRYSTAL], more, make_engine, out=tmp_path, replicas=[1, 2, 3])
+    assert batches == [[0], [20]]  # of replica 3: equilibration, and from its end on
+    assert (tmp_path / "replica-1.traj").read_bytes() == content
+    assert summary["replicas"][:2] == first["replicas"]
+    batches.clear()
+    longer = {**more, "length": 0.12, "replicas": 4}
+    simulate(copper(), [CRYSTAL], longer, make_engine, out=tmp_path, replicas=[1, 2, 3, 4])
+    assert [len(batch) for batch in batches] == [1, 1, 3]
+    times = [read_trajectory(tmp_path / f"replica-{k}.traj").times for k in (1, 2, 3, 4)]
+    assert all(np.array_equal(one, times[0]) and one[-1] == 120.0 for one in times)
 
 
 def test_foreign_trajectories_are_refused(tmp_path):

@@ -123,7 +123,7 @@ def write_simulation(
 
         return AseEngine(calculator, states, dynamics, ensemble=ensemble)
 
-    machine = {"engine": "ase", "device": "cpu", "dtype": "float32", "threads": 1}
+    machine = {"engine": "ase", "device": "cpu", "threads": 1}
     simulate(potential, [start], settings, engine, out=folder, replicas=[1], machine=machine)
     labels = {"simulation": "water-300K", "title": "Water at 300 K", "task": "water"}
     labels |= {"scale": "quick", "weights": "own", "data": "made up", "note": ""}
