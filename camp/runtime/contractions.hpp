@@ -26,16 +26,11 @@ namespace {
 constexpr std::array<std::array<int, all_components>, all_components> make_sums() {
     std::array<std::array<int, all_components>, all_components> result{};
     for (int a = 0; a < all_components; ++a)
-        for (int b = 0; b < all_components; ++b) result[a][b] = all_components;
-    for (int a = 0; a < all_components; ++a)
-        for (int b = 0; b < all_components; ++b)
-            for (int c = 0; c < all_components; ++c) {
-                bool equal = true;
-                for (int axis = 0; axis < 3; ++axis)
-                    equal = equal && component[a].exponents[axis] + component[b].exponents[axis] ==
-                                         component[c].exponents[axis];
-                if (equal) result[a][b] = c;
-            }
+        for (int b = 0; b < all_components; ++b) {
+            const auto &p = component[a].exponents, &q = component[b].exponents;
+            const int place = place_of(p[0] + q[0], p[1] + q[1], p[2] + q[2]);
+            result[a][b] = place < all_components ? place : all_components;
+        }
     return result;
 }
 

@@ -18,6 +18,12 @@ constexpr int size(int rank) { return begin(rank + 1) - begin(rank); }
 
 constexpr int all_components = begin(max_rank + 1);
 
+// Where the component with so many x, y and z is.
+constexpr int place_of(int x, int y, int z) {
+    const int others = y + z;
+    return begin(x + others) + others * (others + 1) / 2 + z;
+}
+
 struct Component {
     int exponents[3];
     int below[3];  // the component with one x, y or z less, if there is one
@@ -35,15 +41,11 @@ constexpr std::array<Component, all_components> make_components() {
                 const int z = rank - x - y;
                 const double count =
                     factorial(rank) / (factorial(x) * factorial(y) * factorial(z));
-                result[k++] = {{x, y, z}, {0, 0, 0}, static_cast<Real>(count)};
+                result[k++] = {{x, y, z},
+                               {x ? place_of(x - 1, y, z) : 0, y ? place_of(x, y - 1, z) : 0,
+                                z ? place_of(x, y, z - 1) : 0},
+                               static_cast<Real>(count)};
             }
-    for (int high = 1; high < all_components; ++high)
-        for (int low = 0; low < high; ++low) {
-            const auto &a = result[high].exponents, &b = result[low].exponents;
-            const int x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
-            if (x >= 0 && y >= 0 && z >= 0 && x + y + z == 1)
-                result[high].below[y + 2 * z] = low;
-        }
     return result;
 }
 

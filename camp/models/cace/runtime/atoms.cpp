@@ -204,7 +204,7 @@ void forward(const Part &part, const Layer *layer, const int64_t *species, const
 // memory of the next layer: that with respect to sums and in `of_before` with respect to A'.
 void backward(const Part &part, const Layer *layer, const int64_t *species, const Vector *basis,
               const Readout *readout, const Vector *of_z, const Message *message,
-              const Vector *kept, const Copies<Real> *of_sent, const Vector *of_basis, Real *of_sums,
+              const Vector *kept, const Copies<Vector> *of_sent, const Vector *of_basis, Real *of_sums,
               Vector *of_before) {
     const Sizes sizes(*layer);
     std::vector<Vector> of_sum(sizes.sums), receiver(layer->embedding), sender(layer->embedding),
@@ -216,15 +216,16 @@ void backward(const Part &part, const Layer *layer, const int64_t *species, cons
         if (message) {
             std::vector<Vector> of_factors(message->network.outputs);
             tile.look_up(message->sender, species, message->embedding, sender.data());
-            const int64_t number = message->kinds * message->sent(), of_one = blocks * lanes;
+            const int64_t number = message->kinds * message->sent();
             for (int64_t kind = 0, k = 0; kind < message->kinds; ++kind)
                 for (int64_t q = 0; q < message->sent(); ++q, ++k) {
                     Vector sum{};
                     for (int64_t copy = 0; copy < of_sent->count; ++copy)
                         for (int64_t lane = 0; lane < tile.count; ++lane) {
-                            const Real *terms = of_sent->values + copy * of_sent->stride +
-                                                ((tile.first + lane) * number + k) * of_one;
-                            for (int64_t m = 0; m < of_one; ++m) sum[lane] += terms[m];
+                            const Vector *terms = of_sent->values + copy * of_sent->stride +
+                                                  ((tile.first + lane) * number + k) * blocks;
+                            for (int block = 0; block < blocks; ++block)
+                                sum[lane] += total(terms[block]);
                         }
                     of_factors[kind * message->channels + message->factor(q)] +=
                         sum * sender[message->of_sender(q)];

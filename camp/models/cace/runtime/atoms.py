@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from camp.models.cace.messages import MessageBchi
+from camp.models.cace.messages import MessageBchi, MessagePass
 from camp.models.cace.network import Cace
 from camp.models.cace.runtime import SOURCES
 from camp.models.cace.symmetrise import Symmetrisation
@@ -70,8 +70,9 @@ class CompiledAtoms:
             ("cace_atoms", "cace_atoms_backward"), model, dtype
         )
         self.readout = readout
-        before = model.passes[layer - 1] if layer else None
-        following = model.passes[layer] if layer < len(model.passes) else None
+        passes = [part for part in model.passes if isinstance(part, MessagePass)]
+        before = passes[layer - 1] if layer else None
+        following = passes[layer] if layer < len(passes) else None
         memory = None if before is None else before.memory
         message = None if following is None else following.bchi
         k, n = settings.embedding, settings.radial_functions
@@ -85,7 +86,7 @@ class CompiledAtoms:
         products = Contractions(program)
         heads = [_columns(part.weight, layer, model) for part in _first_layers(model)]
         if message is not None:
-            heads.append(message.network[0].weight)
+            heads.append(linear_layers(message.network)[0].weight)
         columns = torch.cat(heads).detach()  # (outputs, features · radial functions · channels)
         columns = own_order(columns.view(len(columns), len(places), -1))
         weights = torch.stack([w.detach().flatten(2) for w in model.mixing.weights])
@@ -221,12 +222,9 @@ def _products(symmetrisation: Symmetrisation) -> tuple[Program, Tensor]:
 
     features = [given[0]]
     features += [program.contract(given[a], given[a]) for (a,) in symmetrisation.second]
+    features += [program.contract(given[a], contraction(b, a)) for a, b in symmetrisation.third]
     features += [
-        program.contract(given[a], contraction(b, a)) for a, b in symmetrisation.third
-    ]
-    features += [
-        program.contract(contraction(a, c), contraction(b, c))
-        for a, b, c in symmetrisation.fourth
+        program.contract(contraction(a, c), contraction(b, c)) for a, b, c in symmetrisation.fourth
     ]
     return program, torch.tensor([feature.place for feature in features])
 

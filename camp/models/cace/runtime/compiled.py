@@ -147,7 +147,7 @@ class _Energies(torch.autograd.Function):
                 copies = of_energies.new_zeros(
                     edges.threads, edges.atoms, *layer.sums.feature_shape
                 )
-                of_sent = Copies(copies)
+                of_sent = Copies(copies, items=copies.shape[-1])
             structure = edges.structure(packed.table, features)
             layer.sums.backward(steps, structure, of_sums, of_vectors, of_sent)
         edges.run(steps)
