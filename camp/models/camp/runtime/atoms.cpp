@@ -8,8 +8,8 @@
 
 #include <vector>
 
-#include "channels.hpp"
 #include "contractions.hpp"
+#include "mixing.hpp"
 #include "team.hpp"
 
 // weight · the tensor of this rank at `place` is part of the message.
@@ -39,40 +39,15 @@ namespace {
 // Atoms that share a matrix while it is in the cache.
 constexpr int64_t tile_atoms = 8;
 
-// As many components at once as the registers hold.
-constexpr int mixed_at_once = blocks < 4 ? 5 : blocks < 8 ? 3 : 1;
-
-// out += in · W for `count` components, `in` and `out` pointing to them in the first block.
-template <int count>
-void mix_components(const Vector *matrix, const Vector *in, int64_t in_components, Vector *out,
-                    int64_t out_components) {
-    Vector sum[count][blocks]{};
-    for (int u = 0; u < channels; ++u) {
-        const Real *value =
-            reinterpret_cast<const Real *>(in + u / lanes * in_components) + u % lanes;
-        repeat<blocks>([&](int block) {
-            const Vector weight = matrix[block * channels + u];
-            repeat<count>([&](int c) { sum[c][block] += weight * value[c * lanes]; });
-        });
-    }
-    for (int block = 0; block < blocks; ++block)
-        for (int c = 0; c < count; ++c) out[block * out_components + c] += sum[c][block];
-}
-
-// The same for all components of all ranks, and for the atoms of a tile.
+// out += in · W for all components of all ranks, and for the atoms of a tile.
 void mix(int64_t ranks, const Vector *matrices, int64_t atoms, const Vector *in,
          int64_t in_components, Vector *out, int64_t out_components) {
     for (int64_t rank = 0; rank < ranks; ++rank)
         for (int64_t i = 0; i < atoms; ++i) {
-            const Vector *matrix = matrices + rank * blocks * channels;
-            const Vector *from = in + i * blocks * in_components;
-            Vector *to = out + i * blocks * out_components;
-            int c = begin(rank);
-            for (; c + mixed_at_once <= begin(rank + 1); c += mixed_at_once)
-                mix_components<mixed_at_once>(matrix, from + c, in_components, to + c,
-                                              out_components);
-            for (; c < begin(rank + 1); ++c)
-                mix_components<1>(matrix, from + c, in_components, to + c, out_components);
+            const Vector *from = in + i * blocks * in_components + begin(rank);
+            Vector *to = out + i * blocks * out_components + begin(rank);
+            mix_components(matrices + rank * blocks * channels, size(rank), from, in_components, to,
+                           out_components);
         }
 }
 

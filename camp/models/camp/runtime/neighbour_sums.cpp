@@ -5,15 +5,10 @@
 //
 // with R from tables of splines. Compiled for one kind of layer: besides those of channels.hpp and
 // edge.hpp the preprocessor names MAX_FEATURE_RANK. Arrays with channels are blocked.
-//
-// Most of the time would go into reading tables. Therefore atoms are taken in tiles whose moments
-// stay in the cache, and the edges of a tile in the order of the rows of the table that they read.
-
-#include <vector>
 
 #include "channels.hpp"
 #include "edge.hpp"
-#include "team.hpp"
+#include "ordered.hpp"
 
 namespace {
 
@@ -40,15 +35,14 @@ struct Edges {
     const int64_t *neighbours;  // (atoms, width)
     const bool *mask;           // (atoms, width)
     const Real *vectors;        // (atoms, width, 3)
-    int64_t *order;             // (atoms, width), see camp_order
+    int64_t *order;             // (atoms, width), see ordered.hpp
     const Vector *table;        // blocked: (species² · intervals, blocks, COEFFICIENTS, paths)
     const Vector *features;     // blocked: (atoms, blocks, feature components)
 };
 
 namespace {
 
-// About half of a usual second-level cache.
-constexpr int64_t tile_atoms = 1 + 400000 / (blocks * all_components * vector_bytes);
+constexpr int64_t tile_atoms = atoms_in_cache(blocks * all_components * vector_bytes);
 
 // The row of the table that an edge in this place reads.
 int64_t table_row(const Edges &edges, int64_t slot, const Place &place) {
@@ -86,45 +80,27 @@ struct Edge : Place {
 };
 
 template <typename Function>
-void for_each_tile(int64_t first, int64_t last, Function function) {
-    for (int64_t tile = first; tile < last; tile += tile_atoms)
-        function(tile, tile + tile_atoms < last ? tile + tile_atoms : last);
+void for_each_edge(const Part &part, const Edges &edges, Function function) {
+    for_each_ordered(part, tile_atoms, edges.width, edges.order,
+                     [&](int64_t slot) { function(Edge(edges, slot)); });
 }
 
-template <typename Function>
-void for_each_edge(const Edges &edges, int64_t first, int64_t last, Function function) {
-    for_each_tile(first, last, [&](int64_t begin, int64_t end) {
-        for (int64_t k = begin * edges.width; k < end * edges.width && edges.order[k] >= 0; ++k)
-            function(Edge(edges, edges.order[k]));
-    });
-}
-
-// The slots that count, tile by tile, in the order of the rows of the table; −1 ends a tile. The
-// other functions need it for the same part of the atoms.
+// See ordered.hpp; the other functions need it for the same part of the atoms.
 void order(const Part &part, const Edges *edges) {
-    const auto [number, first, last] = part;
     const int64_t rows = edges->species_count * edges->species_count * edges->grid.intervals;
-    std::vector<int64_t> next(rows + 1), row((last - first) * edges->width);
-    for_each_tile(first, last, [&](int64_t begin, int64_t end) {
-        std::fill(next.begin(), next.end(), 0);
-        for (int64_t slot = begin * edges->width; slot < end * edges->width; ++slot)
-            if (edges->mask[slot]) {
-                const Place place(edges->grid, edges->vectors + 3 * slot);
-                ++next[1 + (row[slot - first * edges->width] = table_row(*edges, slot, place))];
-            }
-        for (int64_t k = 0; k < rows; ++k) next[k + 1] += next[k];
-        int64_t *order = edges->order + begin * edges->width;
-        if (next[rows] < (end - begin) * edges->width) order[next[rows]] = -1;
-        for (int64_t slot = begin * edges->width; slot < end * edges->width; ++slot)
-            if (edges->mask[slot]) order[next[row[slot - first * edges->width]]++] = slot;
-    });
+    order_edges(
+        part, tile_atoms, edges->width, edges->mask, rows,
+        [&](int64_t slot) {
+            return table_row(*edges, slot, Place(edges->grid, edges->vectors + 3 * slot));
+        },
+        edges->order);
 }
 
 // The sums into blocked moments (atoms, blocks, moment components).
 void sums(const Part &part, const Edges *edges, Vector *moments) {
     constexpr int64_t size = blocks * all_components;
     std::fill(moments + part.first * size, moments + part.last * size, Vector{});
-    for_each_edge(*edges, part.first, part.last, [&](const Edge &edge) {
+    for_each_edge(part, *edges, [&](const Edge &edge) {
         Vector *moment = moments + edge.centre * size;
         const Vector *features = edges->features + edge.neighbour * blocks * feature_components;
         for (int block = 0; block < blocks; ++block) {
@@ -149,7 +125,7 @@ void sums(const Part &part, const Edges *edges, Vector *moments) {
 void sums_backward(const Part &part, const Edges *edges, const Vector *moment_gradients,
                    Real *vector_gradients, const Copies<Vector> *copies) {
     Vector *feature_gradients = copies ? copies->own(part) : nullptr;
-    for_each_edge(*edges, part.first, part.last, [&](const Edge &edge) {
+    for_each_edge(part, *edges, [&](const Edge &edge) {
         const Vector *moment = moment_gradients + edge.centre * blocks * all_components;
         const int64_t offset = edge.neighbour * blocks * feature_components;
         Vector of_polyadic[all_components]{}, of_t{};
