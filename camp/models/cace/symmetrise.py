@@ -56,6 +56,7 @@ class Symmetrisation(nn.Module):
 
     def __init__(self, max_l: int, max_nu: int, *, older: bool = False):
         super().__init__()
+        self.max_l = max_l
         self.second = second_order(max_l) if max_nu >= 2 else []
         self.third = third_order(max_l) if max_nu >= 3 and not older else []
         self.older_third = older_third_order(max_l) if max_nu >= 3 and older else []
