@@ -74,6 +74,7 @@ rule convert:
     input:
         files=lambda w: SCALE.files_of(w.dataset),
         fetched=lambda w: AVAILABLE.fetched(fetching.data_item(w.dataset)),
+        left_out=lambda w: AVAILABLE.fetched(fetching.left_out_item(w.dataset)),
     output:
         "results/{scale}/data/{dataset}.xyz.gz",
     log:
@@ -88,10 +89,11 @@ rule convert:
         runtime=240,
     params:
         options=lambda w: arguments.converting(SCALE, w.dataset),
+        without=lambda w, input: ["--without", *input.left_out] if input.left_out else [],
         identity=lambda w: identity.of_step("convert"),
     shell:
         "camp convert {input.files:q} {input.fetched:q} {output:q}"
-        " {params.options:q} > {log:q} 2>&1"
+        " {params.options:q} {params.without:q} > {log:q} 2>&1"
 
 
 rule split:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase import Atoms
@@ -151,7 +152,8 @@ def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> P
             settings.model.fitted(average_neighbours=statistics.average_neighbours),
             species=statistics.species,
             targets=[target for target in training.targets.values() if not target.derivative_of],
-            energy_scale=statistics.rms_force,
+            # Rounded, so that it is the same number in either precision.
+            energy_scale=float(np.float32(statistics.rms_force)),
             energy_shift=baseline,
             normalisation=statistics.normalisation,
             origin={

@@ -15,11 +15,13 @@ def options(files: Mapping[str, Sequence[str]], *names: str) -> list[str]:
 
 def converting(scale: Scale, dataset: str) -> list[str]:
     settings = scale.datasets[dataset]
-    given = {
+    given: dict[str, object] = {
         "--kcal-per-mol": settings.kcal_per_mol,
         "--every": settings.every,
         "--molecule": settings.molecule,
     }
+    if settings.part:
+        given["--part"] = "{}:{}".format(*settings.part)
     return [text for key, v in given.items() if v is not None for text in (key, str(v))]
 
 

@@ -17,6 +17,11 @@ def data_item(dataset: str) -> str:
     return f"data-{dataset}"
 
 
+def left_out_item(dataset: str) -> str:
+    """Of files whose frames a dataset leaves out."""
+    return f"without-{dataset}"
+
+
 def weights_item(task: str, architecture: str) -> str:
     return f"weights-{task}-{architecture}"
 
@@ -31,7 +36,9 @@ def reference_item(reference: str) -> str:
 
 def items(scale: Scale) -> dict[str, list[str]]:
     """Names in the registry of public files, by item."""
-    found = {data_item(name): data.fetch for name, data in scale.datasets.items() if data.fetch}
+    datasets = scale.datasets.items()
+    found = {data_item(name): data.fetch for name, data in datasets if data.fetch}
+    found |= {left_out_item(name): data.without for name, data in datasets if data.without}
     if scale.weights == "published":
         found |= {
             weights_item(name, architecture): [model.checkpoint]

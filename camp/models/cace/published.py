@@ -177,11 +177,12 @@ def _from_module(path: Path, options: Mapping[str, str]) -> Weights:
     representation = module.modules["representation"]
     _check_representation(path, representation)
     parts = representation.modules
-    kind = _kind(parts["cutoff_fn"])
+    state = _without_prefix(module.state())
+    norm = representation.attributes.get("mp_norm_factor")
     return Weights(
-        state=_without_prefix(module.state()),
-        message_norm=float(representation.attributes["mp_norm_factor"]),
-        cutoff_function=_CUTOFFS[kind],
+        state=state,
+        message_norm=_given_norm(path, state, options) if norm is None else float(norm),
+        cutoff_function=_CUTOFFS[_kind(parts["cutoff_fn"])],
         radial_trainable="bessel_weights" in parts["radial_basis"].parameters,
         shared_embedding=parts["node_embedding_sender"] is parts["node_embedding_receiver"],
     )
@@ -279,7 +280,7 @@ def _given_norm(
         return None
     if "mp_norm_factor" not in options:
         raise InputError(
-            f"{path}: a state dict does not say the factor of the messages of neighbours; give it "
+            f"{path}: the file does not say the factor of the messages of neighbours; give it "
             "as mp_norm_factor: 0.31622776601683794 (1/√10) unless another was chosen for the "
             "training, as 1 for the paper's water model"
         )

@@ -97,7 +97,7 @@ class AtomicMoments(nn.Module):
         :param total: sum over edges of such values.
         """
         weights = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
-        radial = iter(self.radial(geometry.radial_basis, geometry.cut, weights))
+        radial = self.radial(geometry.radial_basis, geometry.cut, weights)
         moments = []
         for rank, paths in enumerate(self.paths):
             moment = scalars.new_zeros(scalars.shape[0], 2 * rank + 1, scalars.shape[2])

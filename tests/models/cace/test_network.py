@@ -80,7 +80,7 @@ ARCHITECTURES = [
     dict(max_l=4, max_nu=4, embedding=1, direction_epsilon=1e-3, **ALL_MESSAGES),
     dict(max_l=4, max_nu=3, triples_of_pairs=True, message_passes=1, embedding=3),
     dict(max_l=5, max_nu=4, message_passes=0, readout_hidden=[]),
-    dict(max_l=6, max_nu=4, message_passes=1, embedding=1, radial_functions=2),
+    dict(max_l=6, max_nu=4, message_passes=0, embedding=1, radial_functions=2),
 ]
 
 

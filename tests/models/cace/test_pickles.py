@@ -304,6 +304,7 @@ def test_truncated_files_are_no_archives(monkeypatch, path):
         assert read(path, {}) is None
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 def test_every_changed_byte_of_the_pickle_is_refused_or_harmless(monkeypatch, path, marker):
     """Whatever a byte is changed to, the reader ends, with weights or with one line."""
     model = published.potential(published.classes(monkeypatch))

@@ -188,6 +188,15 @@ def test_a_combination_of_one_model_is_that_model(make, path):
         assert torch.equal(combined.parameters[name], value)
 
 
+def test_a_module_that_does_not_say_its_norm_needs_it(make, path):
+    representation = published.representation(make)
+    del representation.mp_norm_factor
+    torch.save(published.potential(make, of=representation), path)
+    with pytest.raises(InputError, match="give it as mp_norm_factor"):
+        read(path, {})
+    assert read(path, {"mp_norm_factor": "0.25"}).settings.norm == 0.25
+
+
 def test_state_dicts(make, path):
     """The average is read, and the same numbers as from the module; the norm must be given."""
     module = published.potential(make)

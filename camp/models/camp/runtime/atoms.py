@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from camp.cartesian.symmetric import number_of_components
 from camp.models.camp.network import CampLayer, HyperMoments
 from camp.models.camp.runtime import SOURCES
+from camp.runtime.contractions import Contractions, Operand, Program, begin
 from camp.runtime.library import Blocks, addresses
 from camp.runtime.team import Copies, Steps
 
@@ -37,7 +37,8 @@ class CompiledAtoms:
         self.layout = Blocks(channels, dtype)
         hyper = layer.hyper
         assert isinstance(hyper, HyperMoments)
-        products, terms, size = _products_and_terms(hyper.paths, max_rank)
+        program, terms = _products_and_terms(hyper.paths, max_rank)
+        products = Contractions(program)
         weights = self.layout.pack(torch.cat([w.detach() for w in hyper.path_weights])[None])
         update, keep = ([w.detach().double() for w in ws] for ws in (layer.update, layer.residual))
         after = [] if following is None else [w.detach().double() for w in following.mixing]
@@ -51,12 +52,12 @@ class CompiledAtoms:
         # Addresses in the structure point into these.
         self._kept = [products, terms, weights]
         self._layer = _Layer(
-            len(products),
+            products,
             len(terms),
-            size,
             begin(len(hyper.paths)),
             begin(layer.atomic.max_feature_rank + 1),
-            *(tensor.data_ptr() for tensor in self._kept),
+            terms.data_ptr(),
+            weights.data_ptr(),
             *(self._mixing(matrices) for matrices in mixings),
         )
 
@@ -102,11 +103,6 @@ class CompiledAtoms:
         return _Mixing(len(matrices), *(tensor.data_ptr() for tensor in packed))
 
 
-def begin(rank: int) -> int:
-    """Components of all ranks below this one."""
-    return sum(number_of_components(v) for v in range(rank))
-
-
 class _Mixing(ctypes.Structure):
     _fields_ = (
         ("ranks", ctypes.c_int64),
@@ -117,9 +113,10 @@ class _Mixing(ctypes.Structure):
 
 class _Layer(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("products", "terms", "size")),
-        *((name, ctypes.c_int64) for name in ("message_components", "feature_components")),
-        *((name, ctypes.c_void_p) for name in ("product", "term", "weights")),
+        ("products", Contractions),
+        *((name, ctypes.c_int64) for name in ("terms", "message_components")),
+        ("feature_components", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("term", "weights")),
         *((name, _Mixing) for name in ("moments", "update", "keep")),
         *((name, _Mixing) for name in ("scalar_update", "scalar_keep")),
     )
@@ -127,25 +124,14 @@ class _Layer(ctypes.Structure):
 
 def _products_and_terms(
     paths: Sequence[Sequence[tuple[int, ...]]], max_rank: int
-) -> tuple[Tensor, Tensor, int]:
-    """What atoms.cpp calls a program: products (p, 4), terms (t, 2), and how many components all
-    tensors of an atom have together.
-    """
-    place: dict[tuple[int, ...], int] = {}
-    size = 0
-    for rank in range(max_rank + 1):
-        place[(rank,)] = size
-        size += number_of_components(rank)
-    products, terms = [], []
-    for rank, into_rank in enumerate(paths):
-        for path in into_rank:
-            # Products that end alike share their work.
-            for length in range(2, len(path) + 1):
-                low, *middle, last = ending = path[-length:]
-                if ending not in place:
-                    product_rank = last - sum(middle) - low
-                    products.append((low, product_rank, place[ending[1:]], size))
-                    place[ending] = size
-                    size += number_of_components(product_rank)
-            terms.append((rank, place[path]))
-    return torch.tensor(products).view(-1, 4), torch.tensor(terms), size
+) -> tuple[Program, Tensor]:
+    """The contractions of moments in all paths, and the terms (t, 2) as atoms.cpp has them."""
+    program = Program(max_rank)
+
+    def product(ranks: tuple[int, ...]) -> Operand:
+        first, *others = ranks
+        moment = program.given[first]
+        return program.contract(moment, product(tuple(others))) if others else moment
+
+    terms = [(rank, product(path).place) for rank, into in enumerate(paths) for path in into]
+    return program, torch.tensor(terms)
