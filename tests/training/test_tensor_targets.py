@@ -10,6 +10,7 @@ import camp
 from camp.cli import main
 from camp.data.readers import read_structures, write_structures
 
+WATER = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])  # Å
 CHARGES = {"H": 0.4, "O": -0.8}
 
 
@@ -18,7 +19,7 @@ def molecules(count, seed):
     rng = np.random.default_rng(seed)
     frames = []
     for _ in range(count):
-        places = [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]] + rng.normal(scale=0.08, size=(3, 3))
+        places = WATER + rng.normal(scale=0.08, size=(3, 3))
         atoms = Atoms("OH2", places)
         charges = [CHARGES[symbol] for symbol in atoms.symbols]
         atoms.info["mu"] = atoms.positions.T @ charges
