@@ -51,10 +51,12 @@ class Program:
 
 def sparse(table: Tensor) -> list[tuple[int, int, int, float]]:
     """The indices and values of what is not zero, sorted by the first index."""
-    return [(*map(int, index), float(table[tuple(index)])) for index in table.nonzero()]
+    return [(c, a, b, float(table[c, a, b])) for c, a, b in table.nonzero().tolist()]
 
 
-def packed_entries(entries: Sequence[tuple[int, int, int, float]], dtype: torch.dtype) -> np.ndarray:
+def packed_entries(
+    entries: Sequence[tuple[int, int, int, float]], dtype: torch.dtype
+) -> np.ndarray:
     """As the code has them: three indices and a value."""
     fields = [("result", np.int32), ("first", np.int32), ("second", np.int32)]
     return np.array(entries, np.dtype([*fields, ("value", REALS[dtype])], align=True))

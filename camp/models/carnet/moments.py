@@ -4,7 +4,7 @@ Features and moments are natural tensors in packed form, for each rank l a tenso
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 import torch
@@ -53,7 +53,7 @@ class AtomicMoments(nn.Module):
         self.path_weights = path_weights(paths, channels)
         self.normalisation = 1.0 / math.sqrt(average_neighbours)
 
-    def radial_functions(self, basis: Tensor, cut: Tensor) -> list[Tensor]:
+    def radial_functions(self, basis: Tensor, cut: Tensor) -> Iterator[Tensor]:
         """w R of all paths, normalised; arguments and results as for :class:`RadialFunctions`."""
         weights = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
         return self.radial(basis, cut, weights)
@@ -62,7 +62,7 @@ class AtomicMoments(nn.Module):
         self,
         features: Sequence[Tensor],
         geometry: Geometry,
-        radial: Sequence[Tensor],
+        radial: Iterable[Tensor],
         edges: Edges,
     ) -> list[Tensor]:
         """Moments of all ranks.
@@ -86,7 +86,7 @@ class AtomicMoments(nn.Module):
         return self._moments(scalars, geometry, radial, product, total)
 
     def of_rows(
-        self, features: Sequence[Tensor], geometry: Geometry, radial: Sequence[Tensor]
+        self, features: Sequence[Tensor], geometry: Geometry, radial: Iterable[Tensor]
     ) -> list[Tensor]:
         """The same for some of the atoms, from the features of their neighbours
         (r, K, 2l+1, u); takes more time for each edge.
@@ -106,7 +106,7 @@ class AtomicMoments(nn.Module):
         self,
         scalars: Tensor,
         geometry: Geometry,
-        radial: Sequence[Tensor],
+        radial: Iterable[Tensor],
         product: Callable[[Path], Tensor],
         total: Callable[[Tensor], Tensor],
     ) -> list[Tensor]:

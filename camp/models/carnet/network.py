@@ -3,7 +3,7 @@
 All tensors are natural ones in packed form; features are, for each rank l, (n, 2l+1, channels).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -33,7 +33,7 @@ from camp.targets import ENERGY, Target
 MomentsOf = Callable[[int, Sequence[Tensor]], list[Tensor]]
 # Lengths (n, K) in Å and mask (n, K) of edges → index of a layer → its radial functions (n, K, u)
 # of all paths; zero in an empty slot.
-RadialOf = Callable[[Tensor, Tensor], Callable[[int], Sequence[Tensor]]]
+RadialOf = Callable[[Tensor, Tensor], Callable[[int], Iterable[Tensor]]]
 
 
 class CarNetLayer(nn.Module):
@@ -222,7 +222,7 @@ class CarNet(nn.Module):
 
         return in_rows
 
-    def radial_functions(self, lengths: Tensor, mask: Tensor) -> Callable[[int], Sequence[Tensor]]:
+    def radial_functions(self, lengths: Tensor, mask: Tensor) -> Callable[[int], Iterable[Tensor]]:
         """Lengths (n, K) in Å and mask (n, K) → index of a layer → its radial functions."""
         settings = self.settings
         basis = radial_basis(

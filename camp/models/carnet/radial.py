@@ -1,7 +1,7 @@
 """Radial functions: a basis of the distance, the same for all species, and one MLP per layer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -62,10 +62,11 @@ class RadialFunctions(nn.Module):
         for linear in hidden_layers:
             nn.init.zeros_(linear.bias)
 
-    def forward(self, basis: Tensor, cut: Tensor, scale: Tensor) -> list[Tensor]:
-        """The functions times ``cut`` and ``scale``.
+    def forward(self, basis: Tensor, cut: Tensor, scale: Tensor) -> Iterator[Tensor]:
+        """The functions times ``cut`` and ``scale``, one path after the other, so that each is used
+        while it is in the processor's cache.
 
-        Shapes: basis (n, K, functions), cut (n, K, 1), scale (paths, 1, u); returns for each path
+        Shapes: basis (n, K, functions), cut (n, K, 1), scale (paths, 1, u); yields for each path
         (n, K, u).
         """
         for linear in self.hidden:
@@ -73,4 +74,4 @@ class RadialFunctions(nn.Module):
         # W (φ cut) + b cut = (W φ + b) cut: the factors cost less before the last product.
         inputs = torch.cat([basis * cut, cut], dim=-1)
         weights = torch.cat([self.weight, self.bias], dim=1) * scale
-        return [inputs @ weight for weight in weights]
+        return (inputs @ weight for weight in weights)
