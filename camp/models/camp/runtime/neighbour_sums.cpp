@@ -12,8 +12,7 @@
 #include <cmath>
 #include <vector>
 
-#include "channels.hpp"
-#include "team.hpp"
+#include "neighbour_sums.hpp"
 
 namespace {
 
@@ -36,23 +35,6 @@ Real total(const Vector &vector) {
     for (int lane = 0; lane < lanes; ++lane) sum += vector[lane];
     return sum;
 }
-
-}  // namespace
-
-// What all functions read. Row-major arrays of `width` neighbour slots for each atom.
-struct Edges {
-    int64_t width, species_count, intervals;
-    double cutoff;
-    const int64_t *species;     // (atoms)
-    const int64_t *neighbours;  // (atoms, width)
-    const bool *mask;           // (atoms, width)
-    const Real *vectors;        // (atoms, width, 3)
-    int64_t *order;             // (atoms, width), see camp_order
-    const Vector *table;        // blocked: (species² · intervals, blocks, COEFFICIENTS, paths)
-    const Vector *features;     // blocked: (atoms, blocks, feature components)
-};
-
-namespace {
 
 // About half of a usual second-level cache.
 constexpr int64_t tile_atoms = 1 + 400000 / (blocks * moment_components * vector_bytes);
@@ -240,6 +222,6 @@ void sums_backward(const Part &part, const Edges *edges, const Vector *moment_gr
 
 }  // namespace
 
-EXPORT(camp_order, order)
-EXPORT(camp_sums, sums)
-EXPORT(camp_sums_backward, sums_backward)
+EXPORT(OF_RANK(camp_order, MAX_FEATURE_RANK), order)
+EXPORT(OF_RANK(camp_sums, MAX_FEATURE_RANK), sums)
+EXPORT(OF_RANK(camp_sums_backward, MAX_FEATURE_RANK), sums_backward)

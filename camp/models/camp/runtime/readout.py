@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,24 @@ from torch import Tensor, nn
 from camp.models.camp.runtime import SOURCES
 from camp.runtime.library import addresses
 from camp.runtime.team import Steps
+
+
+@dataclass(frozen=True)
+class PackedReadout:
+    """Linear layers as readout.cpp reads them, see there."""
+
+    widths: Tensor
+    weights: Tensor
+    biases: Tensor
+
+    @classmethod
+    def of(cls, linear: Sequence[nn.Linear], dtype: torch.dtype) -> "PackedReadout":
+        """Linear layers from the scalars to one number; copied."""
+        return cls(
+            torch.tensor([*(layer.in_features for layer in linear), 1]),
+            torch.cat([layer.weight.detach().to(dtype).mT.flatten() for layer in linear]),
+            torch.cat([layer.bias.detach().to(dtype) for layer in linear]),
+        )
 
 
 class CompiledReadout:
@@ -23,15 +42,11 @@ class CompiledReadout:
     def __init__(self, linear: Sequence[nn.Linear], dtype: torch.dtype):
         names = ("camp_readout", "camp_readout_backward")
         self._forward, self._backward = addresses(names, SOURCES / "readout.cpp", dtype)
-        widths = [layer.in_features for layer in linear] + [1]
-        self.hidden = sum(widths[1:-1])
         # Addresses in the structure point into these.
-        self._kept = (
-            torch.tensor(widths),
-            torch.cat([layer.weight.detach().to(dtype).mT.flatten() for layer in linear]),
-            torch.cat([layer.bias.detach().to(dtype) for layer in linear]),
-        )
-        places = (tensor.data_ptr() for tensor in self._kept)
+        self._packed = packed = PackedReadout.of(linear, dtype)
+        widths = packed.widths.tolist()
+        self.hidden = sum(widths[1:-1])
+        places = (t.data_ptr() for t in (packed.widths, packed.weights, packed.biases))
         self._readout = _Readout(len(linear), self.hidden, max(widths), *places)
 
     def forward(self, steps: Steps, scalars: Tensor, hidden: Tensor, energies: Tensor) -> None:

@@ -53,7 +53,7 @@ class CompiledSums:
     def __init__(self, *, channels: int, max_rank: int, max_feature_rank: int, dtype: torch.dtype):
         self.layout = Blocks(channels, dtype)
         self._order, self._forward, self._backward = addresses(
-            ("camp_order", "camp_sums", "camp_sums_backward"),
+            [f"camp_{name}_{max_feature_rank}" for name in ("order", "sums", "sums_backward")],
             SOURCES / "neighbour_sums.cpp",
             dtype,
             channels=channels,
