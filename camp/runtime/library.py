@@ -83,7 +83,16 @@ def build(name: str, sources: Sequence[Source], flags: Sequence[str]) -> Path:
             objects = [f"{folder}/{number}.o" for number in range(len(sources))]
 
             def compiled(source: Source, to: str) -> None:
-                _run(command, *flags, *source.options, f"-I{HEADERS}", "-c", str(source.path), "-o", to)
+                _run(
+                    command,
+                    *flags,
+                    *source.options,
+                    f"-I{HEADERS}",
+                    "-c",
+                    str(source.path),
+                    "-o",
+                    to,
+                )
 
             list(pool.map(compiled, sources, objects))
             with atomic_path(path) as temporary:

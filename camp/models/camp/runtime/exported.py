@@ -31,9 +31,7 @@ def export(network: Camp, dtype: torch.dtype) -> Exported:
         atoms = PackedAtoms.of(part.layer, part.following, network.max_rank, layout)
         readout = PackedReadout.of(part.readout, dtype)
         of_layer = {
-            "sizes": torch.tensor(
-                [atoms.size, atoms.message_components, atoms.feature_components]
-            ),
+            "sizes": torch.tensor([atoms.size, atoms.message_components, atoms.feature_components]),
             "products": atoms.products,
             "terms": atoms.terms,
             "weights": atoms.weights,
