@@ -22,7 +22,7 @@ class Box:
     cell: np.ndarray  # (3, 3) Å, lower triangular
     origin: np.ndarray  # (3,) Å
     positions: np.ndarray  # (n, 3) Å
-    pbc: tuple[bool, bool, bool]
+    pbc: tuple[bool, ...]
     rotation: np.ndarray  # (3, 3): vector in LAMMPS = vector · rotation
 
     @property
@@ -43,7 +43,7 @@ def box_of(atoms: Atoms) -> Box:
     cell, rotation = atoms.cell.complete().array, np.eye(3)
     upper = np.triu(cell, 1)
     if upper.any() or (np.diag(cell) <= 0).any():
-        prism = Prism(cell, pbc)
+        prism = Prism(cell, np.array(pbc))
         cell, rotation = np.tril(prism.cell), prism.rot_mat
     positions, origin = atoms.positions @ rotation, np.zeros(3)
     for axis in np.flatnonzero(~np.array(pbc)):

@@ -95,7 +95,7 @@ def build_plugin(installation: Installation) -> Path:
 
     :raises InputError: the compiler is missing or fails.
     """
-    definitions = {
+    definitions: dict[str, int | str] = {
         "LAMMPS_DATE": f'"{installation.date}"',
         "LAMMPS_NUMBER": installation.number,
         f"LAMMPS_{installation.integers}": "",
