@@ -8,21 +8,24 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+include: "rules/common.smk"
+
+
 wildcard_constraints:
-    scale=r"[a-z0-9][a-z0-9_-]*",
+    scale=SCALE.name,
     task=r"[A-Za-z0-9._-]+",
     dataset=r"[A-Za-z0-9._-]+",
-    run=r"published|seed-\d+",
+    run=paths.one_of(paths.run_names(SCALE)),
+    architecture=paths.one_of(paths.architecture_names(SCALE)),
     simulation=r"[A-Za-z0-9._-]+",
 
 
-include: "rules/common.smk"
-include: "rules/common_simulations.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/simulations.smk"
 include: "rules/speed.smk"
+include: "rules/labels.smk"
 include: "rules/report.smk"
 include: "rules/notebooks.smk"
 include: "rules/failures.smk"
@@ -35,11 +38,16 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand("results/{scale}/fetched/{item}.json", scale=SCALE.name, item=TO_FETCH),
-        [results_of(task) for task in SCALE.tasks],
-        expand("results/{scale}/tables/{table}.html", scale=SCALE.name, table=TABLES),
-        expand("results/{scale}/scoreboard.html", scale=SCALE.name),
-        expand("results/{scale}/figures/{figure}.png", scale=SCALE.name, figure=FIGURES),
-        all_analysis_files,
-        all_speed_files,
-        [executed_notebook(name) for name in SCALE.notebooks],
+        expand(
+            "results/{scale}/fetched/{item}.json",
+            scale=SCALE.name,
+            item=fetching.optional_items(SCALE),
+        ),
+        # Input functions, because some wait for what could be fetched.
+        lambda w: [file for task in SCALE.tasks for file in PRODUCTS.results_of(task)],
+        lambda w: AVAILABLE.all_analyses(),
+        lambda w: AVAILABLE.all_speeds(),
+        lambda w: AVAILABLE.all_notebooks(),
+        [paths.table_file(SCALE, name) for name in PRODUCTS.tables],
+        [paths.scoreboard_file(SCALE, name) for name in PRODUCTS.scoreboards],
+        [paths.figure_file(SCALE, name) for name in PRODUCTS.figures],

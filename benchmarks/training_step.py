@@ -28,7 +28,7 @@ from camp.data.readers import read_structures
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.process import reuse_freed_memory
-from camp.settings import DEFAULT_TRAINING
+from camp.settings import TrainingSettings
 from camp.training.compiled import TracedLoss
 from camp.training.module import TrainingModule
 
@@ -67,7 +67,7 @@ def measure(arguments: argparse.Namespace) -> None:
     reuse_freed_memory()
     seeds = arguments.seeds if "together" in arguments.variant else 1
     potentials, batches = zip(*(make(arguments) for _ in range(seeds)), strict=True)
-    module = TrainingModule(potentials, DEFAULT_TRAINING)
+    module = TrainingModule(potentials, TrainingSettings())
     trained = [p for p in module.potentials.parameters() if p.requires_grad]
     backend = "inductor" if "compiled" in arguments.variant else None
     traced = TracedLoss(module.loss, potentials, backend=backend)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from camp.potential.torchsim import TorchSimModel
 
 __version__ = "0.1.0"
-__all__ = ["Calculator", "Evaluation", "Potential", "TorchSimModel", "load"]
+__all__ = ["Calculator", "Evaluation", "Potential", "TorchSimModel", "load", "testing"]
 
 _HOMES = {
     "Calculator": "camp.potential.calculator",
@@ -24,7 +24,13 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return import_module("camp.testing")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'camp' has no attribute {name!r}")

@@ -1,13 +1,16 @@
 """Writing files so that a reader never meets a half-written one, and one writer per folder."""
 
+import errno
 import fcntl
+import hashlib
 import json
 import os
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from camp.errors import InputError, reason
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PARTIAL = ".partial-"
+# How file systems say that they have no locks, as some of clusters and of containers.
+_WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 @contextmanager
@@ -125,6 +130,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def checksum(tensors: "Mapping[str, Tensor]", text: str = "") -> str:
+    """SHA-256 over tensors with their names, types and shapes, and a text."""
+    import torch
+
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def read_json(path: str | Path) -> Any:
     """The content of a JSON file.
 
@@ -149,7 +165,8 @@ def _refuse(constant: str) -> NoReturn:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep a second process from writing into the same folder; makes the folder, and removes
-    what a killed process left half-written in it.
+    what a killed process left half-written in it. Where there are no locks, a line on stderr says
+    so and nothing keeps others out.
 
     :raises InputError: the folder is in use, or cannot be written.
     """
@@ -160,9 +177,31 @@ def locked(folder: Path) -> Iterator[None]:
         raise InputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            has_locks = lock_file(lock, wait=False)
         except BlockingIOError:
             raise InputError(f"{folder} is in use by another process of camp") from None
+        except OSError as error:
+            raise InputError(f"cannot lock {folder}: {error.strerror}") from None
+        if not has_locks:
+            print(
+                f"camp: warning: the file system of {folder} has no locks; let no second process "
+                "write there",
+                file=sys.stderr,
+            )
         for leftover in folder.glob(f"{_PARTIAL}*"):
             leftover.unlink(missing_ok=True)
         yield
+
+
+def lock_file(file: IO[str], *, wait: bool) -> bool:
+    """Lock an open file until it is closed; False where the file system has no locks.
+
+    :raises BlockingIOError: another process has locked it, unless that is waited for.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _WITHOUT_LOCKS:
+            return False
+        raise
+    return True

@@ -42,10 +42,6 @@ class Target:
         return self.per == "atom"
 
     @property
-    def of_atoms(self) -> bool:
-        return self.per == "atom"
-
-    @property
     def extensive(self) -> bool:
         """Whether the value of two distant structures together is the sum of theirs."""
         return self.reduce == "sum"

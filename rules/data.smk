@@ -1,101 +1,116 @@
 """From published files, own files or generators to one file of frames per dataset; splits."""
 
 
+localrules:
+    download,
+    fetch,
+
+
 rule generate:
     output:
         "results/{scale}/data/{dataset}.xyz.gz",
     log:
         "results/{scale}/logs/generate/{dataset}.log",
-    benchmark:
-        "results/{scale}/benchmarks/generate/{dataset}.jsonl"
     wildcard_constraints:
-        dataset=one_of(n for n, d in SCALE.datasets.items() if "generate" in d),
+        dataset=paths.one_of(n for n, d in SCALE.datasets.items() if d.generate),
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=resources.growing(2000),
         runtime=60,
     params:
-        kind=lambda w: SCALE.datasets[w.dataset]["generate"],
-        frames=lambda w: SCALE.datasets[w.dataset]["frames"],
-        seed=lambda w: SCALE.datasets[w.dataset].get("seed", 0),
-        code=code("generate"),
+        kind=lambda w: SCALE.datasets[w.dataset].generate,
+        frames=lambda w: SCALE.datasets[w.dataset].frames,
+        seed=lambda w: SCALE.datasets[w.dataset].seed or 0,
+        identity=lambda w: identity.of_step("generate"),
     shell:
         "camp generate {params.kind} {output:q} --frames {params.frames} --seed {params.seed}"
         " > {log:q} 2>&1"
 
 
-# With --allow-missing, what cannot be had is recorded with the reason and the rest goes on;
-# 'snakemake --forcerun fetch' tries again.
+# A public file that the scale needs.
+rule download:
+    output:
+        f"{fetching.FOLDER}/{{file}}",
+    log:
+        f"results/{SCALE.name}/logs/download/{{file}}.log",
+    wildcard_constraints:
+        file=paths.one_of(fetching.names_by_file(SCALE)),
+    conda:
+        "../environment.yml"
+    # No parameter: from where a file comes makes no other file of it.
+    resources:
+        mirror=MIRROR,
+    params:
+        folder=lambda w, output: fetching.folder_of(output[0], w.file),
+        name=lambda w: fetching.names_by_file(SCALE)[w.file],
+        content=lambda w: fetching.content_of(fetching.names_by_file(SCALE)[w.file]),
+    shell:
+        "camp fetch {params.name:q} --out {params.folder:q} {resources.mirror} > {log:q} 2>&1"
+
+
+# Public files that the scale can do without: what cannot be had is recorded with the reason and the
+# rest goes on; 'snakemake --forcerun fetch' tries again.
 checkpoint fetch:
     output:
         record="results/{scale}/fetched/{item}.json",
     log:
         "results/{scale}/logs/fetch/{item}.log",
-    benchmark:
-        "results/{scale}/benchmarks/fetch/{item}.jsonl"
+    wildcard_constraints:
+        item=paths.one_of(fetching.optional_items(SCALE)),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=240,
     params:
-        names=lambda w: TO_FETCH[w.item],
-        folder=FETCHED,
-        mirror=["--mirror", SCALE.mirror] if SCALE.mirror else [],
-        missing=lambda w: ["--allow-missing"] if may_be_missing(w.item) else [],
-        code=code("fetch"),
+        folder=fetching.FOLDER,
+        names=lambda w: fetching.items(SCALE)[w.item],
+        mirror=MIRROR,
     shell:
-        "camp fetch {params.names:q} --out {params.folder:q} {params.mirror:q}"
-        " {params.missing:q} --record {output.record:q} > {log:q} 2>&1"
+        "camp fetch {params.names:q} --out {params.folder:q} {params.mirror} --allow-missing"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule convert:
     input:
-        records=lambda w: records(f"data-{w.dataset}"),
         files=lambda w: SCALE.files_of(w.dataset),
+        fetched=lambda w: AVAILABLE.fetched(fetching.data_item(w.dataset)),
+        left_out=lambda w: AVAILABLE.fetched(fetching.left_out_item(w.dataset)),
     output:
         "results/{scale}/data/{dataset}.xyz.gz",
     log:
         "results/{scale}/logs/convert/{dataset}.log",
-    benchmark:
-        "results/{scale}/benchmarks/convert/{dataset}.jsonl"
     wildcard_constraints:
-        dataset=one_of(n for n, d in SCALE.datasets.items() if "generate" not in d),
+        dataset=paths.one_of(n for n, d in SCALE.datasets.items() if not d.generate),
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=resources.growing(8000),
         runtime=240,
     params:
-        fetched=lambda w: fetched_files(f"data-{w.dataset}"),
-        options=lambda w: convert_arguments(w.dataset),
-        code=code("convert"),
+        options=lambda w: arguments.converting(SCALE, w.dataset),
+        without=lambda w, input: ["--without", *input.left_out] if input.left_out else [],
+        identity=lambda w: identity.of_step("convert"),
     shell:
-        "camp convert {input.files:q} {params.fetched:q} {output:q}"
-        " {params.options:q} > {log:q} 2>&1"
+        "camp convert {input.files:q} {input.fetched:q} {output:q}"
+        " {params.options:q} {params.without:q} > {log:q} 2>&1"
 
 
 rule split:
     input:
-        lambda w: data_file(w.task),
+        lambda w: paths.data_file(SCALE, w.task),
     output:
         "results/{scale}/splits/{task}.json",
     log:
         "results/{scale}/logs/split/{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/split/{task}.jsonl"
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=resources.growing(8000),
         runtime=60,
     params:
-        sizes=lambda w: split_arguments(w.task),
-        code=code("split"),
+        sizes=lambda w: arguments.splitting(SCALE, w.task),
+        identity=lambda w: identity.of_step("split"),
     shell:
         "camp split {input:q} {output:q} {params.sizes:q} > {log:q} 2>&1"

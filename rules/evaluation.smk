@@ -7,48 +7,41 @@ localrules:
 
 rule evaluate:
     input:
-        model=lambda w: model_file(w.task, w.run),
-        data=lambda w: data_file(w.task),
-        split=lambda w: split_files(w.task),
+        model=lambda w: paths.model_file(SCALE, w.task, Run.parse(w.run)),
+        data=lambda w: paths.data_file(SCALE, w.task),
+        split=lambda w: paths.split_files(SCALE, w.task),
     output:
-        json="results/{scale}/evaluation/{task}/{run}.json",
+        json="results/{scale}/unlabelled/evaluation/{task}/{run}.json",
         npz="results/{scale}/evaluation/{task}/{run}.npz",
     log:
         "results/{scale}/logs/evaluate/{task}/{run}.log",
-    benchmark:
-        "results/{scale}/benchmarks/evaluate/{task}/{run}.jsonl"
     conda:
         "../environment.yml"
-    threads: resource("threads")
+    threads: resources.task_resource(SCALE, "threads")
     resources:
-        gpu=resource("gpu"),
-        mem_mb=resource("mem_mb"),
+        gpu=resources.task_resource(SCALE, "gpu"),
+        mem_mb=resources.growing(resources.task_resource(SCALE, "mem_mb")),
         # The task's time is that of its training.
-        runtime=lambda w: min(240, SCALE.tasks[w.task]["resources"]["runtime"]),
+        runtime=lambda w: min(240, resources.task_resource(SCALE, "runtime")(w)),
     params:
-        arguments=lambda w: evaluation_arguments(w.task, w.run),
-        code=code("evaluate"),
+        arguments=lambda w: arguments.evaluating(SCALE, w.task, Run.parse(w.run)),
+        identity=lambda w: identity.of_model("evaluate", Run.parse(w.run).architecture),
     shell:
         "camp evaluate {input.model:q} {input.data:q} --json {output.json:q} --npz {output.npz:q}"
-        " --scale {wildcards.scale} {params.arguments:q} > {log:q} 2>&1"
+        " {params.arguments:q} > {log:q} 2>&1"
 
 
-# Stands in the place of the evaluations when a file could not be had.
+# Stands in the place of an evaluation when a file could not be had.
 rule unavailable:
-    input:
-        lambda w: records(f"data-{SCALE.tasks[w.task]['dataset']}"),
-        lambda w: records(f"weights-{w.task}"),
     output:
-        "results/{scale}/evaluation/{task}/unavailable.json",
+        "results/{scale}/evaluation/{task}/unavailable/{run}.json",
     log:
-        "results/{scale}/logs/unavailable/{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/unavailable/{task}.jsonl"
+        "results/{scale}/logs/unavailable/{task}/{run}.log",
     conda:
         "../environment.yml"
     params:
         text=lambda w: json.dumps(
-            {"task": w.task, "reason": why_unavailable(w.task)}, ensure_ascii=False
+            AVAILABLE.missing_evaluation(w.task, Run.parse(w.run)), ensure_ascii=False
         ),
     shell:
         "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"

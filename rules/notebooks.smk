@@ -3,7 +3,7 @@
 
 rule notebook:
     input:
-        unpack(notebook_inputs),
+        unpack(lambda w: notebooks.inputs(SCALE, w.name)),
         notebook=lambda w: str(BASE / "notebooks" / f"{w.name}.ipynb"),
     output:
         ipynb="results/{scale}/notebooks/{name}.ipynb",
@@ -15,19 +15,17 @@ rule notebook:
         ),
     log:
         "results/{scale}/logs/notebook/{name}.log",
-    benchmark:
-        "results/{scale}/benchmarks/notebook/{name}.jsonl"
     wildcard_constraints:
-        name=one_of(SCALE.notebooks),
+        name=paths.one_of(notebooks.topics(SCALE)),
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=resources.growing(3000),
         runtime=30,
     params:
-        environment=notebook_environment,
-        code=code("notebook"),
+        environment=lambda w, input: notebooks.environment(SCALE, w.name, dict(input.items())),
+        identity=lambda w: identity.of_step("notebook"),
     shell:
         "env {params.environment:q} jupyter nbconvert --execute --to notebook --log-level WARN"
         " --output-dir $(dirname {output.ipynb:q}) --output {wildcards.name}.ipynb"

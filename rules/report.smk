@@ -1,178 +1,112 @@
-"""Tables and figures of the paper with our numbers, and the scoreboard over all of them."""
+"""Tables and figures as the papers declare them, and a scoreboard over each paper's numbers."""
+
+
+# A second each.
+localrules:
+    table,
+    scoreboard,
+    figure,
+    task_figure,
 
 
 rule table:
     input:
-        evaluations=all_evaluation_files,
-        analyses=all_analysis_files,
-        speeds=all_speed_files,
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        unpack(lambda w: PRODUCTS.inputs_of_table(w.name)),
     output:
-        csv="results/{scale}/tables/{table}.csv",
+        csv="results/{scale}/tables/{name}.csv",
         html=report(
-            "results/{scale}/tables/{table}.html",
+            "results/{scale}/tables/{name}.html",
             caption="../report/table.rst",
             category="Tables",
-            labels=lambda w: {"name": TABLES[w.table], "scale": w.scale},
+            subcategory=lambda w: PRODUCTS.tables[w.name][0].label,
+            labels=lambda w: {"name": PRODUCTS.tables[w.name][1].name, "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/table/{table}.log",
-    benchmark:
-        "results/{scale}/benchmarks/table/{table}.jsonl"
+        "results/{scale}/logs/table/{name}.log",
     wildcard_constraints:
-        table=one_of(TABLES),
+        name=paths.one_of(PRODUCTS.tables),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        code=code("report"),
+        arguments=lambda w: PRODUCTS.table_arguments(w.name),
+        identity=lambda w: identity.of_table(PRODUCTS.tables[w.name][1]),
     shell:
-        "camp table {wildcards.table} --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
-        " --out-html {output.html:q} > {log:q} 2>&1"
+        "camp table {wildcards.name} {params.arguments:q} --scale {wildcards.scale}"
+        " --out-csv {output.csv:q} --out-html {output.html:q} > {log:q} 2>&1"
 
 
 rule scoreboard:
     input:
-        evaluations=all_evaluation_files,
-        analyses=all_analysis_files,
-        speeds=all_speed_files,
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        unpack(lambda w: PRODUCTS.inputs_of_scoreboard(w.paper)),
     output:
-        csv="results/{scale}/scoreboard.csv",
+        csv="results/{scale}/scoreboard-{paper}.csv",
         html=report(
-            "results/{scale}/scoreboard.html",
+            "results/{scale}/scoreboard-{paper}.html",
             caption="../report/scoreboard.rst",
-            category="Scoreboard",
-            labels={"name": "All CAMP numbers of the paper", "scale": "{scale}"},
+            category="Scoreboards",
+            labels=lambda w: {"name": PAPERS[w.paper].label, "scale": w.scale},
         ),
     log:
-        "results/{scale}/logs/scoreboard.log",
-    benchmark:
-        "results/{scale}/benchmarks/scoreboard.jsonl"
+        "results/{scale}/logs/scoreboard/{paper}.log",
+    wildcard_constraints:
+        paper=paths.one_of(PRODUCTS.scoreboards),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        code=code("report"),
+        arguments=lambda w: PRODUCTS.scoreboard_arguments(w.paper),
+        identity=lambda w: identity.of_step("scoreboard"),
     shell:
-        "camp scoreboard --evaluations {input.evaluations:q}"
-        " --analyses {input.analyses:q} --speeds {input.speeds:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q} --scale {wildcards.scale} --out-csv {output.csv:q}"
-        " --out-html {output.html:q} > {log:q} 2>&1"
+        "camp scoreboard {params.arguments:q} --scale {wildcards.scale}"
+        " --out-csv {output.csv:q} --out-html {output.html:q} > {log:q} 2>&1"
 
 
-rule paper_figure:
+rule figure:
     input:
-        evaluations=lambda w: (
-            all_evaluation_files(w) if FIGURES[w.figure].get("evaluations") else []
-        ),
-        analyses=lambda w: [analysis_file(n) for n in simulations_of(w.figure)],
-        speeds=lambda w: (
-            speed_files(simulations_of(w.figure)) if FIGURES[w.figure].get("speeds") else []
-        ),
-        references=lambda w: reference_inputs(w.figure),
-        scans=lambda w: scan_files(w.figure),
-        structure=lambda w: structure_file(w.figure),
-        tasks=TASKS_FILE,
-        simulations=SIMULATIONS_FILE,
-        paper=PAPER_NUMBERS,
+        unpack(lambda w: PRODUCTS.inputs_of_figure(w.name)),
     output:
         png=report(
-            "results/{scale}/figures/{figure}.png",
+            "results/{scale}/figures/{name}.png",
             caption="../report/figure.rst",
             category="Figures",
-            labels=lambda w: {"name": FIGURES[w.figure]["title"], "scale": w.scale},
+            subcategory=lambda w: PRODUCTS.figures[w.name][0].label,
+            labels=lambda w: {"name": PRODUCTS.figures[w.name][1].name, "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{figure}.pdf",
+        pdf="results/{scale}/figures/{name}.pdf",
     log:
-        "results/{scale}/logs/figure/{figure}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/{figure}.jsonl"
+        "results/{scale}/logs/figure/{name}.log",
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        name=paths.one_of(PRODUCTS.figures),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        files=lambda w, input: figure_arguments(w.figure, input),
-        code=code("report"),
+        arguments=lambda w: PRODUCTS.figure_arguments(w.name),
+        identity=lambda w: identity.of_figure(PRODUCTS.figures[w.name][1]),
     shell:
-        "camp figure {wildcards.figure} {params.files:q} --tasks {input.tasks:q}"
-        " --simulations {input.simulations:q} --paper {input.paper:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+        "camp figure {wildcards.name} {params.arguments:q} --scale {wildcards.scale}"
+        " --out {output.png:q} > {log:q} 2>&1"
 
 
-rule predictions_figure:
+rule task_figure:
     input:
-        evaluations=lambda w: evaluation_files(w.task),
-        predictions=lambda w: prediction_files(w.task),
+        unpack(lambda w: PRODUCTS.inputs_of_task_figure(w.name, w.task)),
     output:
         png=report(
-            "results/{scale}/figures/{kind}-{task}.png",
-            caption="../report/predictions.rst",
-            category="Predictions",
+            "results/{scale}/figures/{name}-{task}.png",
+            caption="../report/figure.rst",
+            category="Tasks",
             subcategory="{task}",
-            labels=lambda w: {"name": TASK_FIGURES[w.kind], "scale": w.scale},
+            labels=lambda w: {"name": PRODUCTS.task_figures[w.name][1].name, "scale": w.scale},
         ),
-        pdf="results/{scale}/figures/{kind}-{task}.pdf",
+        pdf="results/{scale}/figures/{name}-{task}.pdf",
     log:
-        "results/{scale}/logs/figure/{kind}-{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/{kind}-{task}.jsonl"
+        "results/{scale}/logs/figure/{name}-{task}.log",
     wildcard_constraints:
-        kind=one_of(TASK_FIGURES),
+        name=paths.one_of(PRODUCTS.task_figures),
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
-        code=code("report"),
+        arguments=lambda w: PRODUCTS.task_figure_arguments(w.name, w.task),
+        identity=lambda w: identity.of_figure(PRODUCTS.task_figures[w.name][1]),
     shell:
-        "camp figure {wildcards.kind}-{wildcards.task} --evaluations {input.evaluations:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
-
-
-rule training_figure:
-    input:
-        lambda w: metrics_files(w.task),
-    output:
-        png=report(
-            "results/{scale}/figures/training-{task}.png",
-            caption="../report/training.rst",
-            category="Trainings",
-            labels={"task": "{task}", "scale": "{scale}"},
-        ),
-        pdf="results/{scale}/figures/training-{task}.pdf",
-    log:
-        "results/{scale}/logs/figure/training-{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/figure/training-{task}.jsonl"
-    conda:
-        "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        data=lambda w: SCALE.tasks[w.task]["data"],
-        code=code("report"),
-    shell:
-        "camp figure training-{wildcards.task} --metrics {input:q} --data {params.data:q}"
-        " --scale {wildcards.scale} --out {output.png:q} > {log:q} 2>&1"
+        "camp figure {wildcards.name} {params.arguments:q} --scale {wildcards.scale}"
+        " --out {output.png:q} > {log:q} 2>&1"

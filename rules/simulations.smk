@@ -13,13 +13,11 @@ rule simulation_settings:
         analysis="results/{scale}/md/{simulation}/analysis.yaml",
     log:
         "results/{scale}/logs/simulation_settings/{simulation}.log",
-    benchmark:
-        "results/{scale}/benchmarks/simulation_settings/{simulation}.jsonl"
     conda:
         "../environment.yml"
     params:
-        md=lambda w: yaml.safe_dump(SCALE.simulations[w.simulation]["md"], sort_keys=False),
-        analysis=lambda w: analysis_settings(w.simulation),
+        md=lambda w: to_yaml(SCALE.simulations[w.simulation].md.model_dump()),
+        analysis=lambda w: to_yaml(SCALE.simulations[w.simulation].analysis.model_dump()),
     shell:
         "(printf '%s' {params.md:q} > {output.md:q};"
         " printf '%s' {params.analysis:q} > {output.analysis:q}) 2> {log:q}"
@@ -27,57 +25,50 @@ rule simulation_settings:
 
 rule start:
     input:
-        starting_inputs,
+        source=lambda w: AVAILABLE.starting_structures(w.simulation),
+        split=lambda w: arguments.starting_split(SCALE, w.simulation),
     output:
         "results/{scale}/md/{simulation}/start.xyz",
     log:
         "results/{scale}/logs/start/{simulation}.log",
-    benchmark:
-        "results/{scale}/benchmarks/start/{simulation}.jsonl"
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=resources.growing(4000),
         runtime=30,
     params:
-        source=starting_source,
-        arguments=lambda w: starting_arguments(w.simulation),
-        code=code("select"),
+        arguments=lambda w: arguments.starting(SCALE, w.simulation),
+        identity=lambda w: identity.of_step("start"),
     shell:
-        "camp select {params.source:q} {output:q} {params.arguments:q} > {log:q} 2>&1"
+        "camp select {input.source:q} {output:q} {params.arguments:q} > {log:q} 2>&1"
 
 
-# Trajectories stand beside the declared output, so that an interrupted simulation continues.
+# Trajectories stand beside the declared output, so that an interrupted simulation continues. More
+# replicas make no other simulation of those that there are.
 rule simulate:
     input:
-        model=lambda w: simulated_model(w.simulation),
+        model=lambda w: paths.simulated_model(SCALE, w.simulation),
         start="results/{scale}/md/{simulation}/start.xyz",
-        settings="results/{scale}/md/{simulation}/md.yaml",
+        settings=ancient("results/{scale}/md/{simulation}/md.yaml"),
     output:
         "results/{scale}/md/{simulation}/{part}/simulation.json",
     log:
         "results/{scale}/logs/simulate/{simulation}/{part}.log",
-    benchmark:
-        "results/{scale}/benchmarks/simulate/{simulation}/{part}.jsonl"
     wildcard_constraints:
         part=r"all|replica-\d+",
     conda:
         "../environment.yml"
-    threads: simulation_resource("threads")
+    threads: resources.simulation_resource(SCALE, "threads")
     resources:
-        gpu=simulation_resource("gpu"),
-        mem_mb=simulation_resource("mem_mb"),
-        runtime=simulation_resource("runtime"),
+        gpu=resources.simulation_resource(SCALE, "gpu"),
+        mem_mb=resources.growing(resources.simulation_resource(SCALE, "mem_mb")),
+        runtime=resources.simulation_resource(SCALE, "runtime"),
     params:
         folder=subpath(output[0], parent=True),
-        replicas=lambda w: (
-            [] if w.part == "all" else ["--replicas", w.part.removeprefix("replica-")]
-        ),
-        device=lambda w: (
-            ["--device", "cuda"] if simulation_resource("gpu")(w) else ["--device", "cpu"]
-        ),
-        code=code("simulate"),
+        replicas=lambda w: arguments.replicas(w.part),
+        device=lambda w: arguments.device(SCALE.simulations[w.simulation].resources),
+        identity=lambda w: identity.of_simulation(SCALE, w.simulation, w.part),
     shell:
         "camp md {input.model:q} {input.start:q} --config {input.settings:q}"
         " --out {params.folder:q} --set-aside {params.replicas:q} {params.device:q}"
@@ -86,31 +77,29 @@ rule simulate:
 
 rule analyse:
     input:
-        simulations=lambda w: simulation_files(w.simulation),
+        simulations=lambda w: paths.summary_files(SCALE, w.simulation),
         settings="results/{scale}/md/{simulation}/analysis.yaml",
-        bonds=lambda w: bond_reference(w.simulation),
+        bonds=lambda w: paths.bond_files(SCALE, w.simulation),
     output:
-        "results/{scale}/md/{simulation}/analysis.json",
+        "results/{scale}/unlabelled/md/{simulation}/analysis.json",
     log:
         "results/{scale}/logs/analyse/{simulation}.log",
-    benchmark:
-        "results/{scale}/benchmarks/analyse/{simulation}.jsonl"
     wildcard_constraints:
-        simulation=one_of(SCALE.simulations),
+        simulation=paths.one_of(SCALE.simulations),
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=resources.growing(4000),
         runtime=120,
     params:
         folders=lambda w, input: [str(Path(file).parent) for file in input.simulations],
         bonds=lambda w, input: ["--bonds", *input.bonds] if input.bonds else [],
-        labels=lambda w: analysis_labels(w.simulation),
-        code=code("analyse"),
+        arguments=lambda w: arguments.analysing(SCALE, w.simulation),
+        identity=lambda w: identity.of_step("analyse"),
     shell:
         "camp analyse {params.folders:q} --config {input.settings:q} --out {output:q}"
-        " --scale {wildcards.scale} {params.bonds:q} {params.labels:q} > {log:q} 2>&1"
+        " {params.bonds:q} {params.arguments:q} > {log:q} 2>&1"
 
 
 # Stands in the place of the analysis when a file could not be had.
@@ -119,19 +108,10 @@ rule not_simulated:
         "results/{scale}/md/{simulation}/unavailable.json",
     log:
         "results/{scale}/logs/not_simulated/{simulation}.log",
-    benchmark:
-        "results/{scale}/benchmarks/not_simulated/{simulation}.jsonl"
     conda:
         "../environment.yml"
     params:
-        text=lambda w: json.dumps(
-            {
-                "simulation": w.simulation,
-                "scale": w.scale,
-                "unavailable": why_not_simulated(w.simulation),
-            },
-            ensure_ascii=False,
-        ),
+        text=lambda w: json.dumps(AVAILABLE.missing_analysis(w.simulation), ensure_ascii=False),
     shell:
         "printf '%s\n' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -139,80 +119,68 @@ rule not_simulated:
 # The structure of an ab initio trajectory, analysed like our own.
 rule reference_analysis:
     input:
-        data=lambda w: f"results/{w.scale}/data/{SCALE.references['aimd']['dataset']}.xyz.gz",
-        settings="results/{scale}/md/lips/analysis.yaml",
-        msd=lambda w: SCALE.reference_file("aimd", "msd"),
+        data=lambda w: paths.dataset_file(SCALE, paths.reference_dataset(SCALE)),
+        settings=f"results/{{scale}}/md/{paths.DYNAMICS_LIKE}/analysis.yaml",
+        msd=lambda w: paths.displacement_files(SCALE),
     output:
-        "results/{scale}/references/aimd.json",
+        f"results/{{scale}}/unlabelled/references/{paths.DYNAMICS}.json",
     log:
-        "results/{scale}/logs/reference_analysis/aimd.log",
-    benchmark:
-        "results/{scale}/benchmarks/reference_analysis/aimd.jsonl"
+        f"results/{{scale}}/logs/reference_analysis/{paths.DYNAMICS}.log",
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=resources.growing(8000),
         runtime=120,
     params:
-        msd=lambda w, input: ["--msd", input.msd] if input.get("msd") else [],
-        label=lambda w: SCALE.datasets[SCALE.references["aimd"]["dataset"]].get("data", SCALE.data),
-        code=code("analyse"),
+        msd=lambda w, input: ["--msd", *input.msd] if input.msd else [],
+        arguments=lambda w: arguments.analysing_reference(SCALE),
+        identity=lambda w: identity.of_step("analyse"),
     shell:
         "camp analyse --reference {input.data:q} --config {input.settings:q} --out {output:q}"
-        " --scale {wildcards.scale} --data-label {params.label:q} {params.msd:q}"
-        " > {log:q} 2>&1"
+        " {params.msd:q} {params.arguments:q} > {log:q} 2>&1"
 
 
 rule interlayer_scan:
     input:
-        model=lambda w: model_file(w.task, w.run),
-        data=lambda w: data_file(w.task),
+        model=lambda w: paths.model_file(SCALE, w.task, Run.parse(w.run)),
+        data=lambda w: paths.data_file(SCALE, w.task),
     output:
-        "results/{scale}/scans/interlayer/{task}/{run}.json",
+        "results/{scale}/unlabelled/scans/interlayer/{task}/{run}.json",
     log:
         "results/{scale}/logs/interlayer_scan/{task}/{run}.log",
-    benchmark:
-        "results/{scale}/benchmarks/interlayer_scan/{task}/{run}.jsonl"
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=resources.growing(2000),
         runtime=60,
     params:
-        label=lambda w: SCALE.tasks[w.task]["data"],
-        weights=SCALE.weights,
-        seed=lambda w: ["--seed", w.run.removeprefix("seed-")] if w.run != "published" else [],
-        code=code("scan"),
+        arguments=lambda w: arguments.scanning_layers(SCALE, w.task, Run.parse(w.run)),
+        identity=lambda w: identity.of_model("scan", Run.parse(w.run).architecture),
     shell:
         "camp scan interlayer {input.model:q} --references {input.data:q} --out {output:q}"
-        " --scale {wildcards.scale} --data-label {params.label:q} --weights {params.weights}"
-        " {params.seed:q} > {log:q} 2>&1"
+        " {params.arguments:q} > {log:q} 2>&1"
 
 
 # The energy of one pair across the cutoff, for the models of the simulations of NVE.
 rule dimer_scan:
     input:
-        model=lambda w: simulated_model(w.simulation),
+        model=lambda w: paths.simulated_model(SCALE, w.simulation),
     output:
-        "results/{scale}/scans/dimer/{simulation}.json",
+        "results/{scale}/unlabelled/scans/dimer/{simulation}.json",
     log:
         "results/{scale}/logs/dimer_scan/{simulation}.log",
-    benchmark:
-        "results/{scale}/benchmarks/dimer_scan/{simulation}.jsonl"
     wildcard_constraints:
-        simulation=one_of(SCALE.simulations),
+        simulation=paths.one_of(SCALE.simulations),
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=resources.growing(2000),
         runtime=30,
     params:
-        label=lambda w: SCALE.simulations[w.simulation]["data"],
-        weights=SCALE.weights,
-        code=code("scan"),
+        arguments=lambda w: arguments.scanning_pair(SCALE, w.simulation),
+        identity=lambda w: identity.of_dimer_scan(SCALE, w.simulation),
     shell:
-        "camp scan dimer {input.model:q} --out {output:q} --scale {wildcards.scale}"
-        " --data-label {params.label:q} --weights {params.weights} > {log:q} 2>&1"
+        "camp scan dimer {input.model:q} --out {output:q} {params.arguments:q} > {log:q} 2>&1"

@@ -3,93 +3,90 @@
 
 localrules:
     settings,
+    import_published,
 
 
-# Everything about a task in one file, from which its training can be repeated by hand.
+# Everything about a model of a task in one file, from which its training can be repeated by hand.
 rule settings:
     output:
-        "results/{scale}/settings/{task}.yaml",
+        "results/{scale}/settings/{task}/{architecture}.yaml",
     log:
-        "results/{scale}/logs/settings/{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/settings/{task}.jsonl"
+        "results/{scale}/logs/settings/{task}/{architecture}.log",
     conda:
         "../environment.yml"
     params:
-        text=lambda w: yaml.safe_dump(
-            SCALE.training_settings(w.task, data=data_file(w.task), split=split_files(w.task)[0]),
-            sort_keys=False,
-            allow_unicode=True,
-        ),
+        text=lambda w: SCALE.training_settings(
+            w.task,
+            w.architecture,
+            data=paths.data_file(SCALE, w.task),
+            split=paths.split_files(SCALE, w.task)[0],
+        ).to_yaml(),
     shell:
         "printf '%s' {params.text:q} > {output:q} 2> {log:q}"
 
 
-# An interrupted training keeps its checkpoints beside the declared outputs and continues.
+# An interrupted training keeps its checkpoints beside the declared outputs and continues. A title
+# in the settings makes no other training; what does is in the identity.
 rule train:
     input:
-        settings="results/{scale}/settings/{task}.yaml",
-        data=lambda w: data_file(w.task),
+        settings=ancient("results/{scale}/settings/{task}/{architecture}.yaml"),
+        data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
-        model="results/{scale}/training/{task}/seed-{seed}/model.safetensors",
-        metrics="results/{scale}/training/{task}/seed-{seed}/metrics.csv",
-        summary="results/{scale}/training/{task}/seed-{seed}/training.json",
+        model="results/{scale}/training/{task}/{architecture}-seed-{seed}/model.safetensors",
+        metrics="results/{scale}/training/{task}/{architecture}-seed-{seed}/metrics.csv",
+        summary="results/{scale}/training/{task}/{architecture}-seed-{seed}/training.json",
     log:
-        "results/{scale}/logs/train/{task}/seed-{seed}.log",
-    benchmark:
-        "results/{scale}/benchmarks/train/{task}/seed-{seed}.jsonl"
+        "results/{scale}/logs/train/{task}/{architecture}-seed-{seed}.log",
     wildcard_constraints:
-        task=one_of(task for task in SCALE.tasks if task not in TOGETHER),
+        task=paths.one_of(task for task in SCALE.tasks if task not in paths.together(SCALE)),
         seed=r"\d+",
     conda:
         "../environment.yml"
-    threads: resource("threads")
+    threads: resources.task_resource(SCALE, "threads")
     resources:
-        gpu=resource("gpu"),
-        mem_mb=resource("mem_mb"),
-        runtime=resource("runtime"),
+        gpu=resources.task_resource(SCALE, "gpu"),
+        mem_mb=resources.growing(resources.task_resource(SCALE, "mem_mb")),
+        runtime=resources.task_resource(SCALE, "runtime"),
     params:
         folder=subpath(output.model, parent=True),
-        cache=GRAPH_CACHE,
-        device=training_device,
-        code=code("train"),
+        cache=paths.GRAPH_CACHE,
+        device=lambda w: arguments.training_device(SCALE, w.task),
+        identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
         " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
-# All seeds of a task in one job.
+# All seeds of a model in one job.
 rule train_together:
     input:
-        settings="results/{scale}/settings/{task}.yaml",
-        data=lambda w: data_file(w.task),
+        settings=ancient("results/{scale}/settings/{task}/{architecture}.yaml"),
+        data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
         expand(
-            "results/{{scale}}/training/{{task}}/seed-{seed}/{name}",
+            "results/{{scale}}/training/{{task}}/{{architecture}}-seed-{seed}/{name}",
             seed=SCALE.seeds,
             name=["model.safetensors", "metrics.csv", "training.json"],
         ),
     log:
-        "results/{scale}/logs/train/{task}/seeds.log",
-    benchmark:
-        "results/{scale}/benchmarks/train/{task}/seeds.jsonl"
+        "results/{scale}/logs/train/{task}/{architecture}-seeds.log",
     wildcard_constraints:
-        task=one_of(TOGETHER),
+        task=paths.one_of(paths.together(SCALE)),
     conda:
         "../environment.yml"
-    threads: resource("threads")
+    threads: resources.task_resource(SCALE, "threads")
     resources:
-        gpu=resource("gpu"),
-        mem_mb=resource("mem_mb"),
-        runtime=resource("runtime"),
+        gpu=resources.task_resource(SCALE, "gpu"),
+        mem_mb=resources.growing(resources.task_resource(SCALE, "mem_mb")),
+        runtime=resources.task_resource(SCALE, "runtime"),
     params:
         folder=subpath(output[0], ancestor=2),
         seeds=SCALE.seeds,
-        cache=GRAPH_CACHE,
-        device=training_device,
-        code=code("train"),
+        cache=paths.GRAPH_CACHE,
+        device=lambda w: arguments.training_device(SCALE, w.task),
+        identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
         "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
         " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
@@ -97,21 +94,14 @@ rule train_together:
 
 rule import_published:
     input:
-        lambda w: records(f"weights-{w.task}"),
+        lambda w: AVAILABLE.fetched(fetching.weights_item(w.task, w.architecture)),
     output:
-        "results/{scale}/published/{task}/model.safetensors",
+        "results/{scale}/published/{task}/{architecture}-published/model.safetensors",
     log:
-        "results/{scale}/logs/import/{task}.log",
-    benchmark:
-        "results/{scale}/benchmarks/import/{task}.jsonl"
+        "results/{scale}/logs/import/{task}/{architecture}.log",
     conda:
         "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
-        checkpoint=lambda w: fetched_files(f"weights-{w.task}"),
-        code=code("import"),
+        identity=lambda w: identity.of_model("import", w.architecture, reading=True),
     shell:
-        "camp import {params.checkpoint:q} {output:q} > {log:q} 2>&1"
+        "camp import {input:q} {output:q} > {log:q} 2>&1"

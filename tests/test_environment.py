@@ -7,8 +7,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from camp.settings import load_scale
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-TASKS = yaml.safe_load((REPOSITORY / "config" / "tasks.yaml").read_text(encoding="utf-8"))
+CONFIG = REPOSITORY / "config"
+SPLITS = {
+    name: task["split"]
+    for name, task in yaml.safe_load((CONFIG / "tasks.yaml").read_text(encoding="utf-8")).items()
+}
+# Of every task of CAMP's paper, as the full reproduction has them.
+MODELS = {
+    name: task.models["camp"]
+    for name, task in load_scale([CONFIG / "paper.yaml"], {}, folder=CONFIG).tasks.items()
+}
 
 # Table S5: training set size, u, v_max, T, r_cut (Å).
 TABLE_S5 = {
@@ -39,34 +50,36 @@ TABLE_S4 = {
 @pytest.mark.parametrize("task", TABLE_S5)
 def test_architecture_is_that_of_table_s5(task):
     size, u, rank, layers, cutoff = TABLE_S5[task]
-    model, split = TASKS[task]["model"], TASKS[task]["split"]
+    model, split = MODELS[task].model, SPLITS[task]
     # Of 6178 bilayers, split 8:1:1, 5560 are those for training and for validation together.
     train = split["train"] + (split["validation"] if task == "graphene" else 0)
-    assert (train, model["channels"] - 1) == (size, u)
-    assert (model["max_rank"], model["layers"], model["cutoff"]) == (rank, layers, cutoff)
+    assert (train, model.channels - 1) == (size, u)
+    assert (model.max_rank, model.layers, model.cutoff) == (rank, layers, cutoff)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", MODELS)
 def test_training_is_that_of_table_s4_and_the_methods(task):
-    training = TASKS[task]["training"]
+    training = MODELS[task].training
     kind = task.removeprefix("r").partition("-")[0]
-    found = (training["max_epochs"], training["patience"], training["batch_size"])
+    found = (training.max_epochs, training.patience, training.batch_size)
     assert found == TABLE_S4[kind]
-    assert (training["learning_rate"], training["scheduler_factor"]) == (0.01, 0.8)
-    assert (training["energy_weight"], training["forces_weight"]) == (1.0, 1.0)
-    assert training["ema_decay"] == 0.999
-    assert TASKS[task]["model"]["chebyshev_degree"] == 8
+    assert (training.learning_rate, training.scheduler_factor) == (0.01, 0.8)
+    assert (training.energy_weight, training.forces_weight) == (1.0, 1.0)
+    assert training.ema_decay == 0.999
+    assert MODELS[task].model.chebyshev_degree == 8
 
 
 def test_ablation_changes_one_setting():
-    reference = {**TASKS["lips-100"], "title": "", "paper": {}}
+    reference = MODELS["lips-100"]
     changed = {"rank": "max_rank", "layers": "layers", "cutoff": "cutoff"}
-    tasks = [task for task in TASKS if re.fullmatch(r"lips-100-\w+-\d", task)]
-    assert len(tasks) == 10
+    tasks = [task for task in MODELS if re.fullmatch(r"lips-100-\w+-\d", task)]
+    assert tasks
     for task in tasks:
         _, _, setting, value = task.split("-")
-        model = {**reference["model"], changed[setting]: float(value)}
-        assert {**TASKS[task], "title": "", "paper": {}} == {**reference, "model": model}
+        model = {**reference.model.model_dump(), changed[setting]: float(value)}
+        assert MODELS[task].model.model_dump() == model
+        assert MODELS[task].training == reference.training
+        assert SPLITS[task] == SPLITS["lips-100"]
 
 
 def test_environment_file_has_the_pins_of_the_package():

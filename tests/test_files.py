@@ -1,8 +1,13 @@
 """Files that are written in one step, and folders with one writer."""
 
+import errno
+import fcntl
+
+import pytest
 import torch
 from safetensors import safe_open
 
+from camp.errors import InputError
 from camp.files import locked, save_tensors
 
 
@@ -22,3 +27,26 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
         path.touch()
     with locked(tmp_path):
         assert other.exists() and not leftover.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_there_are_no_locks_work_goes_on_with_a_warning(
+    tmp_path, monkeypatch, capsys, number
+):
+    def flock(*_):
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(tmp_path):
+        (tmp_path / "result").touch()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in line and "has no locks" in line
+
+
+def test_what_else_a_lock_may_fail_of_is_one_line(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(InputError, match=f"cannot lock {tmp_path}: Input/output error"):
+        locked(tmp_path).__enter__()

@@ -1,14 +1,31 @@
 """Settings: merged as documented, and every mistake is one line that names the file and the key."""
 
+import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 import yaml
+from pydantic import Field, model_validator
 
 from camp.errors import InputError
-from camp.settings import Run, load_scale, load_training, merge, read_yaml
+from camp.settings import (
+    Run,
+    commands,
+    load_scale,
+    load_training,
+    merge,
+    read_yaml,
+    scale,
+    sections,
+)
+from camp.settings.architectures import Architecture, architectures
+from camp.settings.base import ModelSettings, Settings
+from camp.settings.documentation import with_tables
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "config"
@@ -38,6 +55,32 @@ datasets:
 tasks:
   water: {dataset: water}
 """
+
+
+class SplineSettings(ModelSettings):
+    """Of an architecture of somebody else, with a check in its own words."""
+
+    architecture: Literal["spline"] = "spline"
+    knots: int = Field(6, ge=2)
+    average_neighbours: float = 1.0
+
+    @model_validator(mode="after")
+    def _is_even(self):
+        if self.knots % 2:
+            raise ValueError("has an odd number of knots")
+        return self
+
+
+@pytest.fixture
+def spline(monkeypatch):
+    """An architecture that another package registers, without a file in the configuration."""
+    entry = SimpleNamespace(
+        load=lambda: Architecture("spline", "Spline", SplineSettings, network="nowhere:Nothing")
+    )
+    monkeypatch.setattr("camp.settings.architectures.entry_points", lambda group: [entry])
+    architectures.cache_clear()
+    yield
+    architectures.cache_clear()
 
 
 @pytest.fixture
@@ -81,6 +124,98 @@ def test_a_run_is_found_by_its_name():
     for name in ("seed-1", "camp-seed-", "camp-seed-x", "published", "camp"):
         with pytest.raises(InputError, match=f"'{name}' is no run"):
             Run.parse(name)
+
+
+def test_an_architecture_without_a_file_has_its_defaults(load, spline):
+    change = _task(models={"spline": {"model": {"cutoff": 4}}})
+    scale = load(change=change)
+    models = scale.tasks["md17-ethanol"].models
+    assert models["spline"].model == SplineSettings(cutoff=4.0)
+    assert models["camp"].model.channels == 4
+    named = ["camp-seed-1", "camp-seed-2", "spline-seed-1", "spline-seed-2"]
+    assert names(scale, "md17-ethanol") == named
+
+
+def test_architectures_of_the_scale_are_those_of_tasks_that_name_none(load, spline):
+    split = {"train": 10, "validation": 5, "test": 5}
+    task = {"dataset": "ethanol", "split": split}
+    scale = load(change={"models": ["spline", "camp"], "tasks": {"lips-10": task}})
+    assert names(scale, "lips-10")[::2] == ["spline-seed-1", "camp-seed-1"]
+    assert names(scale, "md17-ethanol") == ["camp-seed-1", "camp-seed-2"]
+
+
+def test_a_simulation_is_made_by_the_architecture_that_it_names(load, spline):
+    start = {"task": "md17-ethanol", "start": {"dataset": "ethanol"}}
+    change = {**_task(models={"spline": {}}), "simulations": {"ethanol": start}}
+    assert load(change=change).simulating_run("ethanol").name == "camp-seed-1"
+    start["model"] = "spline"
+    assert load(change=change).simulating_run("ethanol").name == "spline-seed-1"
+    start["model"], change["tasks"] = "spline", {}
+    message = r"simulations\.ethanol\.model is 'spline', no architecture of the task"
+    with pytest.raises(InputError, match=message):
+        load(change=change)
+
+
+@pytest.mark.parametrize(
+    "architecture, model, message",
+    [
+        ("spline", {"knotss": 4}, "knotss is not a known key; did you mean 'knots'?"),
+        ("spline", {"channels": 4}, "channels is not a known key; known are: architecture,"),
+        ("camp", {"knots": 4}, "knots is not a known key; known are: "),
+        ("spline", {"knots": 1}, "knots is 1; it must be a whole number of at least 2"),
+        ("spline", {"knots": 3}, "has an odd number of knots"),
+        ("spline", {"architecture": "camp"}, "architecture is 'camp'; it must be 'spline'"),
+        ("camp", {"average_neighbours": 9.0}, "average_neighbours follows from the training set"),
+    ],
+)
+def test_keys_of_a_model_are_those_of_its_architecture(
+    load, spline, tmp_path, architecture, model, message
+):
+    with pytest.raises(InputError) as error:
+        load(change=_task(models={architecture: {"model": model}}))
+    keys = f"small.yaml: tasks.md17-ethanol.models.{architecture}.model"
+    assert str(error.value).startswith(f"{tmp_path / keys}")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "file, content, message",
+    [
+        ("cmap.yaml", {}, "'cmap' is no architecture; did you mean 'camp'?"),
+        ("camp.yaml", {"tasks": {"lips-01": {}}}, "tasks.lips-01 is not a task of"),
+        (
+            "camp.yaml",
+            {"recipes": {"md17": {}}, "tasks": {"lips-10": {"recipe": "md71"}}},
+            "tasks.lips-10.recipe is 'md71', no recipe of this file; did you mean 'md17'?",
+        ),
+        (
+            "camp.yaml",
+            {"recipes": {"md17": {"patiance": 3}}},
+            "recipes.md17.patiance is not a known key; did you mean 'patience'?",
+        ),
+    ],
+)
+def test_mistakes_in_the_file_of_an_architecture_name_it(tmp_path, file, content, message):
+    for name in ("tasks.yaml", "simulations.yaml"):
+        (tmp_path / name).write_text((CONFIG / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "models").mkdir()
+    path = tmp_path / "models" / file
+    path.write_text(yaml.safe_dump(content or {"tasks": {}}), encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_scale([tmp_path / "small.yaml"], {}, folder=tmp_path)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_own_training_of_another_architecture(tmp_path, spline):
+    path = tmp_path / "mine.yaml"
+    text = "train: a.xyz\nvalidation: b.xyz\nmodel: {architecture: %s, cutoff: 4}\n"
+    path.write_text(text % "spline", encoding="utf-8")
+    assert load_training(path).model == SplineSettings(cutoff=4.0)
+    path.write_text(text % "cmap", encoding="utf-8")
+    message = r"model\.architecture is 'cmap'; it must be one of .*camp.*spline"
+    with pytest.raises(InputError, match=message):
+        load_training(path)
 
 
 def test_seeds_of_a_task_win(load):
@@ -144,7 +279,7 @@ MISTAKES = {
     ),
     "negative cutoff": (
         _camp(model={"cutoff": -5.0}),
-        "tasks.md17-ethanol.models.camp.model.cutoff is -5.0; it must be a number above 0 and at most 20",
+        "models.camp.model.cutoff is -5.0; it must be a number above 0 and at most 20",
     ),
     "cutoff not a number": (_camp(model={"cutoff": float("nan")}), "model.cutoff is nan; it must"),
     "whole number as float": (_camp(model={"channels": 16.0}), "model.channels is 16.0; it must"),
@@ -156,7 +291,7 @@ MISTAKES = {
     ),
     "other architecture": (
         _task(models={"cmap": {}}),
-        "tasks.md17-ethanol.models.cmap is 'cmap', no architecture; did you mean 'camp'?",
+        "tasks.md17-ethanol.models.cmap is 'cmap'; it must be one of ",
     ),
     "weights": ({"weights": "mine"}, "weights is 'mine'; it must be one of own, published"),
     "seed twice": ({"seeds": [1, 2, 1]}, "seeds holds 1 more than once"),
@@ -322,6 +457,25 @@ def test_own_training_without_structures_says_what_to_give(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"mine\.yaml: give the structures either as 'data' and"):
         load_training(path)
+
+
+def test_tables_of_keys_are_current():
+    """``python -m camp.settings.documentation`` writes them."""
+    text = (CONFIG / "README.md").read_text(encoding="utf-8")
+    assert with_tables(text) == text
+
+
+def test_every_section_is_explained():
+    text = (CONFIG / "README.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"<!-- keys of (\w+) -->", text))
+    # What others are made from, and what only a saved model has.
+    inner = {"Settings", "ModelSettings", "Source", "TrainingJob", "TaskModelByRecipe"}
+    known = [vars(module).values() for module in (sections, scale, commands)]
+    assert explained - {"models"} == {
+        one.__name__
+        for one in chain.from_iterable(known)
+        if isinstance(one, type) and issubclass(one, Settings) and one.__name__ not in inner
+    }
 
 
 def test_settings_import_nothing_heavy():

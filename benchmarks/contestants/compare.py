@@ -5,7 +5,7 @@
 The structure is first brought to the temperature of the measurement by our model. Ours are CAMP
 accelerated, CAMP plain, and the literal equations on full 3^v tensors. The others have an
 environment of their own, of which install.py wrote the record. Writes a list with one record for
-each contestant; a peer that could not be measured says why.
+each contestant, which says what kind it is of; a peer that was not measured says why.
 """
 
 import argparse
@@ -74,30 +74,38 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     for label in LABELS:
         parser.add_argument(f"--{label}", default="", help="kept with the records")
+    parser.add_argument("--generated", action="store_true", help="the data are not the paper's")
     arguments = parser.parse_args()
     with own_gpus(arguments.device), tempfile.TemporaryDirectory() as folder:
         start = Path(folder) / "start.xyz"
-        atoms = equilibrated(camp.load(arguments.model), ase.io.read(arguments.structure, index=0))
+        potential = camp.load(arguments.model)
+        atoms = equilibrated(potential, ase.io.read(arguments.structure, index=0))
         ase.io.write(start, atoms, format="extxyz")
-        compare(arguments, start)
+        compare(arguments, start, potential.architecture)
 
 
-def compare(arguments: argparse.Namespace, structure: Path) -> None:
-    """Measure all contestants and write their records."""
+def compare(arguments: argparse.Namespace, structure: Path, architecture: str) -> None:
+    """Measure all contestants and write their records.
+
+    :param architecture: of our model.
+    """
     model = arguments.model
     options = [structure, "--seconds", arguments.seconds, "--device", arguments.device]
     engine = "ase" if arguments.device == "cpu" else "torchsim"
     camp = [sys.executable, "-m", "camp", "benchmark", model, *options, "--engine", engine]
     literal = [sys.executable, HERE / "literal.py", *options, "--model", model]
+    ours = {"accelerated": camp, "plain": [*camp, "--no-accelerate"], "literal": literal}
     records = [
-        measured(command, arguments.threads)
-        for command in (camp, [*camp, "--no-accelerate"], literal)
+        {"kind": kind, **measured(command, arguments.threads)} for kind, command in ours.items()
     ]
-    records += [
-        measured_peer(read_json(peer), options, arguments.threads) for peer in arguments.peer
-    ]
-    kept = {label: getattr(arguments, label) for label in LABELS}
-    write_json(arguments.out, [{**kept, **record} for record in records])
+    given = {peer["peer"]: peer for peer in map(read_json, arguments.peer)}
+    for name in NAMES:
+        peer = given.get(name, {"peer": name, "reason": "not asked for"})
+        records.append({"kind": "peer", **measured_peer(peer, options, arguments.threads)})
+    kept = {label: getattr(arguments, label) for label in (*LABELS, "generated")}
+    write_json(
+        arguments.out, [{**kept, "architecture": architecture, **record} for record in records]
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ase.neighborlist import neighbor_list
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from camp.md.ase_engine import AseEngine
 from camp.md.states import State
-from camp.md.timing import SETTINGS, describe_machine, describe_structure, measure
+from camp.md.timing import DYNAMICS, describe_machine, describe_structure, measure
 from camp.process import reuse_freed_memory
 
 
@@ -74,7 +74,7 @@ def run(name: str, modes: Mapping[str, Mode], versions: Mapping[str, str], **det
         **describe_machine(arguments.device, "float32", versions),
         **measure(
             contestant.evaluate,
-            lambda: AseEngine(lambda: contestant.calculator, [start], SETTINGS, ensemble="nve"),
+            lambda: AseEngine(lambda: contestant.calculator, [start], DYNAMICS, ensemble="nve"),
             seconds=arguments.seconds,
             device=arguments.device,
         ),

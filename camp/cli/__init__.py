@@ -45,6 +45,7 @@ VERBS = (
     data.add_convert,
     data.add_split,
     data.add_select,
+    results.add_label,
     results.add_table,
     results.add_figure,
     results.add_scoreboard,

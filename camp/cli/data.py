@@ -36,7 +36,10 @@ def run_fetch(arguments: argparse.Namespace) -> None:
 
     if arguments.list:
         for source in registry():
-            print(f"{source.kind:10}  {source.name}  ({source.format}; {source.units})")
+            print(
+                f"{source.kind:10}  {source.name}  ({source.format}; {source.units}; "
+                f"{source.verification})"
+            )
         return
     if not arguments.names:
         raise InputError("fetch: give the names of files, or --list to see them")
@@ -92,10 +95,19 @@ def run_convert(arguments: argparse.Namespace) -> None:
         kcal_per_mol=KCAL_PER_MOL if factor is None else factor,
         every=arguments.every,
         first=arguments.first,
+        part=arguments.part,
+        without=arguments.without,
         molecule=arguments.molecule,
         progress=sys.stderr.isatty(),
     )
     print(f"{arguments.out}: {count} frames")
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 0:167")
+    return int(first), int(last)
 
 
 def add_convert(verbs) -> None:
@@ -112,6 +124,17 @@ def add_convert(verbs) -> None:
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="frames 0, N, 2N, …")
     parser.add_argument("--first", type=int, metavar="N", help="at most so many of each file")
+    parser.add_argument(
+        "--part", type=_part, metavar="A:B", help="only frames from number A to before B"
+    )
+    parser.add_argument(
+        "--without",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="leave out frames that are in these files too",
+    )
     parser.add_argument("--molecule", help="molecule to take out of the rMD17 archive (.zip)")
     parser.set_defaults(run=run_convert)
 
@@ -120,7 +143,7 @@ def run_split(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.data.splits import random_split, write_split
 
-    structures = read_structures(arguments.data, progress=sys.stderr.isatty())
+    structures = read_structures(arguments.data, targets=(), progress=sys.stderr.isatty())
     named = {part: getattr(arguments, f"{part}_source") for part in ("train", "validation", "test")}
     sources = {part: name for part, name in named.items() if name is not None}
     split = random_split(
@@ -170,23 +193,18 @@ def _count_or_rest(text: str) -> int | str:
 
 
 def run_select(arguments: argparse.Namespace) -> None:
-    import numpy as np
-
     from camp.data.readers import read_structures, write_structures
-    from camp.data.splits import read_split
+    from camp.data.splits import draw, read_split
 
     structures = read_structures(arguments.data, targets=())
     if arguments.split:
         split = read_split(arguments.split, len(structures))
         structures = [structures[index] for index in getattr(split, arguments.part)]
-    if arguments.frames > len(structures):
-        raise InputError(
-            f"{arguments.data} has {len(structures)} frames to choose from; {arguments.frames} "
-            "are asked for"
-        )
-    generator = np.random.default_rng(arguments.seed)
-    chosen = sorted(generator.choice(len(structures), arguments.frames, replace=False).tolist())
-    write_structures(arguments.out, [structures[k].repeat(arguments.repeat) for k in chosen])
+    try:
+        chosen = draw(structures, arguments.frames, arguments.seed)
+    except InputError as error:
+        raise InputError(f"{arguments.data}: {error}") from None
+    write_structures(arguments.out, [atoms.repeat(arguments.repeat) for atoms in chosen])
 
 
 def add_select(verbs) -> None:

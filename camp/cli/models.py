@@ -62,7 +62,7 @@ def add_train(verbs) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder for model and logs; with several seeds, for their folders seed-N",
+        help="folder for model and logs; with several seeds, for folders such as camp-seed-N",
     )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
@@ -89,6 +89,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     check_device(arguments.device)
     reuse_freed_memory()
     potential = load(arguments.model)
+    parameters = sum(parameter.numel() for parameter in potential.parameters())
     potential = potential.double() if arguments.dtype == "float64" else potential.float()
     potential = potential.to(arguments.device)
     if arguments.accelerate:
@@ -111,9 +112,11 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         unavailable=dict(arguments.unavailable),
         task=arguments.task,
         architecture=potential.architecture,
+        parameters=parameters,
         seed=arguments.seed,
         scale=arguments.scale,
         data=arguments.data_label,
+        generated=arguments.generated,
         weights=arguments.weights,
         train_size=train_size,
         note=arguments.note,
@@ -156,6 +159,7 @@ def add_evaluate(verbs) -> None:
     labels.add_argument("--seed", type=int)
     labels.add_argument("--scale")
     labels.add_argument("--data-label", metavar="TEXT")
+    labels.add_argument("--generated", action="store_true", help="data made here, not a paper's")
     labels.add_argument("--weights", choices=("own", "published"))
     labels.add_argument("--note", default="")
     parser.set_defaults(run=run_evaluate)

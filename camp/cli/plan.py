@@ -10,12 +10,7 @@ def run_plan(arguments: argparse.Namespace) -> None:
 
     folder = arguments.configfile[0].parent
     overrides = {} if arguments.data_folder is None else {"data_folder": str(arguments.data_folder)}
-    scale = load_scale(
-        arguments.configfile,
-        overrides,
-        tasks_file=folder / "tasks.yaml",
-        simulations_file=folder / "simulations.yaml",
-    )
+    scale = load_scale(arguments.configfile, overrides, folder=folder)
     results = arguments.results or Path("results") / scale.name
     print(make_plan(scale, results).to_text())
 
@@ -28,7 +23,7 @@ def add_plan(verbs) -> None:
         nargs="+",
         required=True,
         metavar="YAML",
-        help="as for snakemake; tasks.yaml and simulations.yaml are beside it",
+        help="as for snakemake; what scales share is beside it",
     )
     parser.add_argument(
         "--results", type=Path, metavar="FOLDER", help="of the scale (default: results/<scale>)"

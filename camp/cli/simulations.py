@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from camp.errors import InputError
 if TYPE_CHECKING:
     from camp.md.simulate import MakeEngine
     from camp.potential.potential import Potential
+    from camp.settings import MdSettings
 
 
 def run_md(arguments: argparse.Namespace) -> None:
@@ -24,11 +25,11 @@ def run_md(arguments: argparse.Namespace) -> None:
     from camp.settings import load_simulation
 
     settings = load_simulation(arguments.config)
-    replicas = arguments.replicas or range(1, settings["replicas"] + 1)
-    if max(replicas) > settings["replicas"]:
+    replicas = arguments.replicas or range(1, settings.replicas + 1)
+    if max(replicas) > settings.replicas:
         raise InputError(
             f"--replicas asks for replica {max(replicas)}; {arguments.config} has "
-            f"{settings['replicas']}"
+            f"{settings.replicas}"
         )
     check_device(arguments.device)
     reuse_freed_memory()
@@ -41,13 +42,13 @@ def run_md(arguments: argparse.Namespace) -> None:
         _engine_maker(potential, settings, arguments),
         out=arguments.out,
         replicas=list(replicas),
+        dtype=arguments.dtype,
         source=f"{arguments.structure}, frame",
         set_aside=arguments.set_aside,
         progress=sys.stderr.isatty(),
         machine={
-            "engine": settings["engine"],
+            "engine": settings.engine,
             "device": arguments.device,
-            "dtype": arguments.dtype,
             "threads": torch.get_num_threads(),
         },
     )
@@ -57,9 +58,12 @@ def run_md(arguments: argparse.Namespace) -> None:
 
 
 def _engine_maker(
-    potential: "Potential", settings: Mapping[str, Any], arguments: argparse.Namespace
+    potential: "Potential", settings: "MdSettings", arguments: argparse.Namespace
 ) -> "MakeEngine":
-    if settings["engine"] == "torchsim":
+    from camp.md.states import Dynamics
+
+    dynamics = Dynamics(settings.temperature, settings.timestep, settings.thermostat_time)
+    if settings.engine == "torchsim":
         # In this order: the model says what to install where TorchSim is missing.
         from camp.potential.torchsim import TorchSimModel  # isort: split
         from camp.md.torchsim_engine import TorchSimEngine
@@ -69,9 +73,9 @@ def _engine_maker(
             device=arguments.device,
             dtype=arguments.dtype,
             accelerate=arguments.accelerate,
-            compiled=settings["compile"],
+            compiled=settings.compile,
         )
-        return lambda states, ensemble: TorchSimEngine(model, states, settings, ensemble=ensemble)
+        return lambda states, ensemble: TorchSimEngine(model, states, dynamics, ensemble=ensemble)
 
     from camp.md.ase_engine import AseEngine
     from camp.potential.calculator import Calculator
@@ -82,10 +86,10 @@ def _engine_maker(
             device=arguments.device,
             dtype=arguments.dtype,
             accelerate=arguments.accelerate,
-            compiled=settings["compile"],
+            compiled=settings.compile,
         )
 
-    return lambda states, ensemble: AseEngine(calculator, states, settings, ensemble=ensemble)
+    return lambda states, ensemble: AseEngine(calculator, states, dynamics, ensemble=ensemble)
 
 
 def _replicas(text: str) -> Sequence[int]:
@@ -121,15 +125,18 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument("--title", default="")
     labels.add_argument("--task")
     labels.add_argument("--scale")
+    labels.add_argument("--architecture", metavar="NAME", help="of the model")
     labels.add_argument("--weights", choices=("own", "published"))
     labels.add_argument("--data-label", metavar="TEXT")
+    labels.add_argument("--generated", action="store_true", help="data made here, not a paper's")
     labels.add_argument("--seed", type=int)
     labels.add_argument("--train-size", type=int, metavar="N")
     labels.add_argument("--note", default="")
 
 
 def _labels(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("simulation", "title", "task", "scale", "weights", "seed", "train_size", "note")
+    names = ["simulation", "title", "task", "scale", "architecture", "weights", "seed"]
+    names += ["train_size", "generated", "note"]
     return {name: getattr(arguments, name) for name in names} | {"data": arguments.data_label}
 
 
@@ -180,7 +187,7 @@ def run_scan(arguments: argparse.Namespace) -> None:
     from camp.potential.saving import load
 
     potential = load(arguments.model)
-    labels = _labels(arguments)
+    labels = _labels(arguments) | {"architecture": potential.architecture}
     if arguments.kind == "dimer":
         from ase.data import chemical_symbols
 

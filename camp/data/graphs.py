@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
+from ase.data import atomic_numbers, chemical_symbols
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -23,11 +24,11 @@ from tqdm import tqdm
 from camp.cartesian.decomposition import decomposition_matrix, split_packed
 from camp.data.labels import keys_of, label
 from camp.errors import InputError
-from camp.files import save_tensors
+from camp.files import checksum, save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
 from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
 from camp.models.description import Normalisation
-from camp.potential.saving import checksum
+from camp.settings import TrainingSettings
 from camp.targets import ENERGY, FORCES, Target
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
@@ -235,6 +236,29 @@ class GraphDataset(Dataset[LabelledGraph]):
         """All labels of one target: (structures, *shape) or (all atoms, *shape)."""
         return self._packed[_LABEL + name]
 
+    def baseline(self, settings: TrainingSettings) -> float | tuple[float, ...]:
+        """Energies of lone atoms that a model starts from (eV): one for all species, or for each.
+
+        :raises InputError: a species without a given energy.
+        """
+        statistics = self.statistics()
+        given = {atomic_numbers[symbol]: e for symbol, e in settings.atomic_energies.items()}
+        if given:
+            if unknown := set(statistics.species) - set(given):
+                names = ", ".join(chemical_symbols[number] for number in sorted(unknown))
+                raise InputError(f"atomic_energies lacks {names}, which training structures have")
+            return tuple(given[number] for number in statistics.species)
+        if settings.baseline == "mean" or ENERGY.name not in self.targets:
+            return statistics.mean_energy_per_atom
+        energies = self.labels(ENERGY.name)
+        known = ~energies.isnan()
+        structure = torch.arange(len(self)).repeat_interleave(self._packed["sizes"])
+        species = torch.tensor(statistics.species)
+        compositions = torch.zeros(len(self), len(species), dtype=torch.float64)
+        is_species = (self._packed["numbers"][:, None] == species).double()
+        compositions.index_add_(0, structure, is_species)
+        return least_squares_energies(compositions[known], energies[known])
+
     def statistics(self) -> TrainingStatistics:
         """Energy shift and scale, density, species and normalisation of the set."""
         packed = self._packed
@@ -259,6 +283,16 @@ class GraphDataset(Dataset[LabelledGraph]):
                 if target != ENERGY and not target.derivative_of
             },
         )
+
+
+def least_squares_energies(compositions: Tensor, energies: Tensor) -> tuple[float, ...]:
+    """Energies E0 of the species (eV) with Σ_Z n_Z E0_Z nearest to the energies; of all of them
+    the smallest, where structures of few compositions leave a choice.
+
+    Shapes: compositions (s, species), energies (s,); float64.
+    """
+    solution = torch.linalg.lstsq(compositions, energies[:, None], driver="gelsd").solution
+    return tuple(solution[:, 0].tolist())
 
 
 def normalisation(labels: Tensor, target: Target) -> Normalisation:

@@ -21,9 +21,9 @@ from camp.data.formats.ase_database import database_frames
 from camp.data.formats.frames import FrameReader
 from camp.data.formats.npz import npz_frames
 from camp.data.formats.pandas_json import json_frames
+from camp.data.formats.rmd17 import extract_rmd17
 from camp.data.formats.xyz import write_structures, xyz_frames
 from camp.data.labels import LARGEST_NUMBER, keys_of, label, missing
-from camp.data.sources import extract_rmd17
 from camp.data.units import KCAL_PER_MOL
 from camp.errors import InputError, reason
 from camp.graph.neighbours import COINCIDENCE_DISTANCE
@@ -120,10 +120,12 @@ def convert(
     kcal_per_mol: float = KCAL_PER_MOL,
     every: int = 1,
     first: int | None = None,
+    part: tuple[int, int] | None = None,
+    without: Sequence[str | Path] = (),
     molecule: str | None = None,
     progress: bool = False,
 ) -> int:
-    """Join labelled structures of any supported formats into one extended XYZ file.
+    """Join structures of any supported formats, with all their labels, into one extended XYZ file.
 
     Every frame notes in ``info`` its file (``source``, the file name, or the path as given where
     two files have the same name) and its number there (``source_frame``); a source that it
@@ -131,6 +133,8 @@ def convert(
 
     :param every: of each file, take frames 0, N, 2N, …
     :param first: at most so many frames of each file.
+    :param part: of these take only those from the first to before the second number.
+    :param without: leave out frames with the atoms and positions of a frame in these files.
     :param molecule: for rMD17 archives (``.zip``), the molecule to take.
     :return: the number of frames written.
     :raises InputError: see :func:`iterate_structures` and :func:`write_structures`; nothing is
@@ -138,6 +142,9 @@ def convert(
     """
     files = [Path(path) for path in paths]
     names = Counter(path.name for path in files)
+    left_out = {
+        _places(atoms) for file in without for atoms in iterate_structures(file, targets=())
+    }
 
     def frames() -> Iterator[Atoms]:
         for path in files:
@@ -147,15 +154,27 @@ def convert(
                     raise InputError(f"{path}: name the molecule to take out of the archive")
                 path = extract_rmd17(path, molecule)
             structures = iterate_structures(
-                path, kcal_per_mol=kcal_per_mol, every=every, first=first, progress=progress
+                path,
+                kcal_per_mol=kcal_per_mol,
+                targets=(),
+                every=every,
+                first=first,
+                progress=progress,
             )
             for number, atoms in enumerate(structures):
+                if (part and not part[0] <= number < part[1]) or _places(atoms) in left_out:
+                    continue
                 if "source" in atoms.info:
                     atoms.info["origin"] = atoms.info["source"]
                 atoms.info |= {"source": source, "source_frame": number * every}
                 yield atoms
 
     return write_structures(out, frames())
+
+
+def _places(atoms: Atoms) -> tuple[bytes, bytes]:
+    """Equal for frames of the same atoms at the same places, as far as files print them."""
+    return atoms.numbers.tobytes(), (np.round(atoms.positions, 5) + 0.0).tobytes()
 
 
 def energy_and_forces(atoms: Atoms) -> tuple[float | None, np.ndarray | None]:

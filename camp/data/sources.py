@@ -1,24 +1,21 @@
 """The public files behind the paper: a registry, and fetching that verifies what it fetched.
 
-``registry.csv`` lists every file with its address and, where the publisher gives one, its git blob
-id or sha256. A file comes from a mirror folder when it is there, otherwise over HTTP; it appears
-under its name only after it was verified.
+``registry.csv`` lists every file with its address and, where there is one, its git blob id or
+sha256. A file comes from a mirror folder when it is there, otherwise over HTTPS; it appears under
+its name only after it was verified. Where the publisher gives no hash, that of the first download
+is kept beside the files, and another content is refused from then on.
 """
 
 import csv
-import fcntl
 import hashlib
 import http.client
 import shutil
-import tarfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -30,7 +27,7 @@ from tqdm import tqdm
 
 from camp import __version__
 from camp.errors import InputError
-from camp.files import atomic_path, read_json, write_json, writing
+from camp.files import lock_file, read_json, write_json, writing
 
 # Hashes that the publisher does not give, as first seen; beside the fetched files.
 RECORD = "hashes.json"
@@ -62,6 +59,7 @@ class Source:
     url: str
     git_blob_sha1: str
     sha256: str
+    verification: str  # which of the two, or that the publisher gives none
     bytes: int | None
     format: str
     units: str
@@ -165,45 +163,6 @@ def git_blob_sha1(path: str | Path) -> str:
 def sha256(path: str | Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     return _digest(path, hashlib.sha256())
-
-
-def extract_rmd17(archive: str | Path, molecule: str) -> Path:
-    """Take the npz of one molecule out of the rMD17 archive; it is written beside the archive.
-
-    :param archive: zip that holds ``rmd17.tar.bz2``.
-    :raises InputError: a damaged or foreign archive, or a molecule that it does not hold.
-    """
-    archive = Path(archive)
-    wanted, found = f"rmd17_{molecule}.npz", []
-    try:
-        with zipfile.ZipFile(archive) as outer:
-            inner = next((n for n in outer.namelist() if n.endswith(".tar.bz2")), None)
-            if inner is None:
-                raise InputError(f"{archive}: holds no .tar.bz2; not the rMD17 archive")
-            with outer.open(inner) as stream, tarfile.open(fileobj=stream, mode="r|bz2") as tar:
-                for member in tar:
-                    name = PurePosixPath(member.name).name
-                    # Only the content is used: the archive cannot choose where it goes.
-                    content = tar.extractfile(member) if name == wanted else None
-                    if content is not None:
-                        target = archive.with_name(wanted)
-                        with atomic_path(target) as temporary, temporary.open("wb") as file:
-                            shutil.copyfileobj(content, file)
-                        return target
-                    if name.startswith("rmd17_") and name.endswith(".npz"):
-                        found.append(name.removeprefix("rmd17_").removesuffix(".npz"))
-    except FileNotFoundError:
-        raise InputError(f"{archive}: no such file") from None
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        zlib.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-    ) as error:
-        raise InputError(f"{archive}: damaged or not the rMD17 archive ({error})") from None
-    raise InputError(f"{archive}: no molecule {molecule!r}; it has {', '.join(sorted(found))}")
 
 
 # Verification
@@ -361,7 +320,5 @@ def _locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("a")
     with lock:
-        # Some network file systems have no locks; then there is none.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock, wait=True)
         yield

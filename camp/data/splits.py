@@ -135,6 +135,17 @@ def find_duplicates(first: Sequence[Atoms], second: Sequence[Atoms]) -> list[tup
     return sorted(pairs)
 
 
+def draw(structures: Sequence[Atoms], count: int, seed: int) -> list[Atoms]:
+    """So many different structures, drawn at random, in their order.
+
+    :raises InputError: there are not so many.
+    """
+    if count > len(structures):
+        raise InputError(f"has {len(structures)} frames to choose from; {count} are asked for")
+    chosen = np.random.default_rng(seed).choice(len(structures), count, replace=False)
+    return [structures[index] for index in sorted(chosen.tolist())]
+
+
 def write_split(path: str | Path, split: Split, *, dataset: str, **more: object) -> None:
     """Write a split as JSON with the name of its dataset and whatever else should be kept.
 

@@ -48,18 +48,59 @@ def reverse_edges(values: Tensor, neighbours: Tensor, reverse: Tensor) -> Tensor
     return _ReverseEdges.apply(values, neighbours * values.shape[-2] + reverse)
 
 
+class _OfNeighbours(torch.autograd.Function):
+    """A look-up; its derivative is :class:`_AtNeighbours`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, neighbours: Tensor) -> Tensor:
+        # With the lengths of axes as the inputs have them: tracing would ask the index for others.
+        found = values.index_select(0, neighbours.flatten())
+        return found.view(neighbours.shape[0], neighbours.shape[1], values.shape[1])
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        values, neighbours = inputs
+        ctx.save_for_backward(neighbours)
+        ctx.atoms = values.shape[0]
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        (neighbours,) = ctx.saved_tensors
+        return _AtNeighbours.apply(gradient, neighbours, ctx.atoms), None
+
+
+class _AtNeighbours(torch.autograd.Function):
+    """A scattered addition; its derivative is :class:`_OfNeighbours`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, neighbours: Tensor, atoms: int) -> Tensor:
+        total = values.new_zeros(atoms, values.shape[2])
+        return total.index_add(0, neighbours.flatten(), values.flatten(0, 1))
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (neighbours,) = ctx.saved_tensors
+        return _OfNeighbours.apply(gradient, neighbours), None, None
+
+
 def neighbour_values(values: Tensor, edges: Edges) -> Tensor:
     """The values of the neighbours: out[i, k] = values[neighbours[i, k]].
 
     Shapes: values (n, u); returns (n, K, u). Its derivative is :func:`sum_at_neighbours`.
     """
-    n, width = edges.neighbours.shape
     if _by_reversal(values, edges):
         assert edges.reverse is not None
-        return reverse_edges(
-            values[:, None, :].expand(-1, width, -1), edges.neighbours, edges.reverse
-        )
-    return values.index_select(0, edges.neighbours.flatten()).view(n, width, -1)
+        own = values[:, None, :].expand(-1, edges.neighbours.shape[1], -1)
+        return reverse_edges(own, edges.neighbours, edges.reverse)
+    return _OfNeighbours.apply(values, edges.neighbours)
 
 
 def sum_at_neighbours(values: Tensor, edges: Edges) -> Tensor:
@@ -70,8 +111,7 @@ def sum_at_neighbours(values: Tensor, edges: Edges) -> Tensor:
     if _by_reversal(values, edges):
         assert edges.reverse is not None
         return reverse_edges(values, edges.neighbours, edges.reverse).sum(1)
-    total = values.new_zeros(values.shape[0], values.shape[2])
-    return total.index_add(0, edges.neighbours.flatten(), values.flatten(0, 1))
+    return _AtNeighbours.apply(values, edges.neighbours, values.shape[0])
 
 
 def _by_reversal(values: Tensor, edges: Edges) -> bool:

@@ -33,19 +33,20 @@ from camp.md.sections import (
     replica_section,
     stability_section,
 )
+from camp.settings import AnalysisSettings
 
 
 def analyse(
     folders: Sequence[str | Path],
-    settings: Mapping[str, Any],
+    settings: AnalysisSettings,
     labels: Mapping[str, Any],
     reference_structures: Sequence[Atoms] | None = None,
 ) -> dict[str, Any]:
     """Stability, structure, diffusion and energy of a simulation.
 
     :param folders: run folders of ``camp md``, each with all replicas or some of them.
-    :param settings: as from :func:`camp.settings.load_analysis`.
-    :param labels: what the analysis is of: simulation, title, scale, task, weights, data, note.
+    :param labels: what the analysis is of: simulation, title, scale, task, architecture, weights,
+        data, generated, note.
     :param reference_structures: of a molecule, for the criterion "bonds".
     :return: the content of an analysis file.
     :raises InputError: a folder without a finished run, replicas of different runs, a species
@@ -83,17 +84,17 @@ def analyse(
     if all(first["structure"]["pbc"]):
         radials = [replica.stable_radial for replica in stable]
         content["rdf"] = rdf_section([radial for radial in radials if radial is not None])
-    if settings["adf"]:
+    if settings.adf:
         content["adf"] = adf_section([replica.stable_part for replica in stable], settings)
-    if settings["msd"]:
-        content["msd"] = msd_section(stable, settings["msd"], fit)
+    if settings.msd:
+        content["msd"] = msd_section(stable, settings.msd, fit)
     content["energy"] = energy_section(replicas)
     return content
 
 
 def analyse_reference(
     structures: Sequence[Atoms],
-    settings: Mapping[str, Any],
+    settings: AnalysisSettings,
     labels: Mapping[str, Any],
     msd: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def analyse_reference(
 
     :param structures: frames of one system, in any order; cells may differ.
     :param settings: as for :func:`analyse`; what concerns stability is ignored.
-    :param labels: title, scale, data, note.
+    :param labels: title, scale, data, generated, note.
     :param msd: CSV file of mean-squared displacements with the columns lag_fs and
         msd_<species>_A2.
     :return: the content of an analysis file, with "reference": true.
@@ -138,32 +139,32 @@ def analyse_reference(
     r_max = _r_max(settings, [frames.cell], first.pbc)
     if r_max is not None:
         content["rdf"] = rdf_section([frames.radial(settings, r_max)])
-    if settings["adf"]:
+    if settings.adf:
         content["adf"] = adf_section([frames], settings)
-    if settings["msd"] and msd is not None:
+    if settings.msd and msd is not None:
         content["msd"] = msd_from_file(Path(msd), settings)
     return content
 
 
-def _check_species(settings: Mapping[str, Any], numbers: np.ndarray) -> None:
-    for name in [*settings["rdf"], *settings["adf"], *settings["msd"]]:
+def _check_species(settings: AnalysisSettings, numbers: np.ndarray) -> None:
+    for name in [*settings.rdf, *settings.adf, *settings.msd]:
         for symbol in name.split("-"):
             selection(symbol, numbers)
 
 
 def _r_max(
-    settings: Mapping[str, Any], cells: Sequence[np.ndarray], pbc: Sequence[bool] | np.ndarray
+    settings: AnalysisSettings, cells: Sequence[np.ndarray], pbc: Sequence[bool] | np.ndarray
 ) -> float | None:
     """Up to where g(r) is computed, in Å; None for what has none, such as a molecule."""
     if not np.all(pbc):
-        if settings["rdf"] or settings.get("stability") == "rdf":
+        if settings.rdf or settings.stability == "rdf":
             raise InputError(
                 "a radial distribution function needs a cell that is periodic in three "
                 "directions; remove 'rdf', and judge the stability of molecules by 'bonds'"
             )
         return None
-    if settings["rdf_max"] is not None:
-        return float(settings["rdf_max"])
+    if settings.rdf_max is not None:
+        return float(settings.rdf_max)
     return min(map(half_height, cells), default=None)
 
 

@@ -1,7 +1,6 @@
 """The reference engine: ASE's integrators, one replica after the other."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase import units
@@ -10,7 +9,7 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT, NoseHooverChainThermost
 from ase.md.verlet import VelocityVerlet
 
 from camp.errors import InputError
-from camp.md.states import Sample, State, thermostat_temperature, why_exploded
+from camp.md.states import Dynamics, Sample, State, thermostat_temperature, why_exploded
 
 CHAIN_LENGTH = 3
 
@@ -20,7 +19,7 @@ class AseEngine:
 
     :param calculator: makes the calculator of one replica.
     :param states: one for each replica.
-    :param settings: temperature (K), timestep (fs), thermostat_time (fs).
+    :param dynamics: what the integrator needs to know.
     :param ensemble: "nvt" or "nve".
     """
 
@@ -28,11 +27,11 @@ class AseEngine:
         self,
         calculator: Callable[[], Calculator],
         states: Sequence[State],
-        settings: Mapping[str, Any],
+        dynamics: Dynamics,
         *,
         ensemble: str,
     ):
-        self._replicas = [_Replica(calculator(), state, settings, ensemble) for state in states]
+        self._replicas = [_Replica(calculator(), state, dynamics, ensemble) for state in states]
 
     def advance(self, steps: int) -> None:
         for replica in self._replicas:
@@ -43,14 +42,12 @@ class AseEngine:
 
 
 class _Replica:
-    def __init__(
-        self, calculator: Calculator, state: State, settings: Mapping[str, Any], ensemble: str
-    ):
+    def __init__(self, calculator: Calculator, state: State, dynamics: Dynamics, ensemble: str):
         self.step = state.step
-        self.temperature = settings["temperature"]
+        self.temperature = dynamics.temperature
         self.atoms = state.atoms.copy()
         self.atoms.calc = calculator
-        timestep = settings["timestep"] * units.fs
+        timestep = dynamics.timestep * units.fs
         self.dynamics: NoseHooverChainNVT | VelocityVerlet
         self.chain: NoseHooverChainThermostat | None = None
         if ensemble == "nvt":
@@ -58,7 +55,7 @@ class _Replica:
                 self.atoms,
                 timestep,
                 temperature_K=thermostat_temperature(self.atoms, self.temperature),
-                tdamp=settings["thermostat_time"] * units.fs,
+                tdamp=dynamics.thermostat_time * units.fs,
                 tchain=CHAIN_LENGTH,
             )
             # ASE keeps the chain to itself, but a run can only be continued with it.

@@ -13,14 +13,13 @@ from camp.graph import batch_graphs
 from camp.md.ase_engine import AseEngine
 from camp.md.simulate import initial_state, model_hash
 from camp.md.states import Engine
-from camp.md.timing import SETTINGS, describe_machine, describe_structure, measure
+from camp.md.timing import DYNAMICS, describe_machine, describe_structure, measure
 from camp.potential.accelerated import AcceleratedPotential
 from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 
 ENGINES = ("ase", "torchsim")
-# fs and steps, with which a structure is brought to the temperature.
-THERMOSTAT_TIME = 100.0
+# Steps with which a structure is brought to the temperature.
 EQUILIBRATION = 1000
 
 
@@ -95,9 +94,8 @@ def equilibrated(potential: Potential, atoms: Atoms) -> Atoms:
     :raises InputError: it explodes, or see :func:`benchmark`.
     """
     potential.check(atoms)
-    start = initial_state(atoms, SETTINGS["temperature"], seed=1)
-    settings = {**SETTINGS, "thermostat_time": THERMOSTAT_TIME}
-    engine = AseEngine(lambda: Calculator(potential), [start], settings, ensemble="nvt")
+    start = initial_state(atoms, DYNAMICS.temperature, seed=1)
+    engine = AseEngine(lambda: Calculator(potential), [start], DYNAMICS, ensemble="nvt")
     engine.advance(EQUILIBRATION)
     (sample,) = engine.samples()
     if sample.failed:
@@ -114,9 +112,7 @@ def _subject(
     dtype: str,
     accelerate: bool,
 ) -> _Subject:
-    starts = [
-        initial_state(atoms, SETTINGS["temperature"], seed) for seed in range(1, replicas + 1)
-    ]
+    starts = [initial_state(atoms, DYNAMICS.temperature, seed) for seed in range(1, replicas + 1)]
     if engine == "torchsim":
         # In this order: the model says what to install where TorchSim is missing.
         from camp.potential.torchsim import TorchSimModel  # isort: split
@@ -124,12 +120,12 @@ def _subject(
 
         batched = TorchSimModel(potential, device=device, dtype=dtype, accelerate=accelerate)
         return _Subject(
-            batched.potential, lambda: TorchSimEngine(batched, starts, SETTINGS, ensemble="nve")
+            batched.potential, lambda: TorchSimEngine(batched, starts, DYNAMICS, ensemble="nve")
         )
     calculator = Calculator(potential, device=device, dtype=dtype, accelerate=accelerate)
     return _Subject(
         calculator.model,
-        lambda: AseEngine(lambda: calculator, starts, SETTINGS, ensemble="nve"),
+        lambda: AseEngine(lambda: calculator, starts, DYNAMICS, ensemble="nve"),
     )
 
 

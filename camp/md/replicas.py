@@ -11,9 +11,14 @@ from ase import Atoms
 from camp.errors import InputError
 from camp.files import read_json
 from camp.md.observables import RadialDistribution, angular_distribution, radial_distribution
-from camp.md.simulate import SUMMARY_FILE
 from camp.md.stability import Bonds, reference_bonds, unstable_by_bonds, unstable_by_structure
-from camp.md.trajectory import Trajectory, number_of_frames, read_trajectory
+from camp.md.trajectory import (
+    SUMMARY_FILE,
+    Trajectory,
+    number_of_frames,
+    read_trajectory,
+)
+from camp.settings import AnalysisSettings
 
 # Evenly spaced frames of a replica of which distances and angles are counted.
 MAX_FRAMES = 5000
@@ -34,15 +39,15 @@ class Frames:
             self.numbers, self.positions, self.cell, self.pbc, triple=triple, cutoff=cutoff
         )
 
-    def radial(self, settings: Mapping[str, Any], r_max: float) -> RadialDistribution:
+    def radial(self, settings: AnalysisSettings, r_max: float) -> RadialDistribution:
         """See :func:`camp.md.observables.radial_distribution`; r_max in Å."""
         return radial_distribution(
             self.numbers,
             self.positions,
             self.cell,
             self.pbc,
-            pairs=settings["rdf"],
-            bin_width=settings["rdf_bin"],
+            pairs=settings.rdf,
+            bin_width=settings.rdf_bin,
             r_max=r_max,
         )
 
@@ -166,7 +171,7 @@ def read_replica(folder: Path, entry: Mapping[str, Any]) -> Replica:
 
 
 def bonds_of(
-    settings: Mapping[str, Any],
+    settings: AnalysisSettings,
     structures: Sequence[Atoms] | None,
     trajectories: Sequence[Trajectory],
 ) -> Bonds | None:
@@ -174,7 +179,7 @@ def bonds_of(
 
     :raises InputError: no reference structures, or other ones than the simulation has.
     """
-    if settings["stability"] != "bonds":
+    if settings.stability != "bonds":
         return None
     if not structures:
         raise InputError("stability by 'bonds' needs reference structures; give them with --bonds")
@@ -191,7 +196,7 @@ def bonds_of(
 
 
 def judged(
-    replica: Replica, settings: Mapping[str, Any], bonds: Bonds | None, r_max: float | None
+    replica: Replica, settings: AnalysisSettings, bonds: Bonds | None, r_max: float | None
 ) -> Replica:
     """The replica with its stability and its g(r).
 
@@ -204,17 +209,17 @@ def judged(
     if r_max is not None:
         radial = thinned(trajectory, replica.stride).radial(settings, r_max)
     unstable = None
-    if settings["stability"] == "rdf" and radial is not None:
+    if settings.stability == "rdf" and radial is not None:
         unstable = unstable_by_structure(
             trajectory.times[:: replica.stride],
             radial.g["all"],
             bin_width=radial.bin_width,
-            window=1000.0 * settings["window"],
-            threshold=settings["threshold"],
+            window=1000.0 * settings.window,
+            threshold=settings.threshold,
         )
     elif bonds is not None:
         unstable = unstable_by_bonds(
-            trajectory.times, trajectory.positions, bonds, threshold=settings["threshold"]
+            trajectory.times, trajectory.positions, bonds, threshold=settings.threshold
         )
     times = trajectory.times
     return replace(

@@ -68,7 +68,8 @@ def interlayer_scan(
     :param monolayer_energy: eV/atom, of the reference method at the lattice constant.
     :param distance: the fixed layer distance, Å.
     :param shifts: points of the surface along each lattice vector, both ends included.
-    :param labels: task, seed, scale, weights, data, train_size, note; kept with the results.
+    :param labels: task, seed, scale, architecture, weights, data, generated, train_size, note; kept
+        with the results.
     :raises InputError: no references with this lattice constant, one without an energy, or a model
         that does not know carbon.
     """
@@ -161,7 +162,7 @@ def dimer_scan(
 
     :param first: chemical symbol; so is ``second``.
     :param points: about how many.
-    :param labels: scale, weights, data, note; kept with the results.
+    :param labels: scale, architecture, weights, data, generated, note; kept with the results.
     :raises InputError: no element, or one that the model does not know.
     """
     if unknown := [symbol for symbol in (first, second) if symbol not in atomic_numbers]:

@@ -20,6 +20,7 @@ from camp.md.observables import (
 )
 from camp.md.replicas import Frames, Replica, stride_for
 from camp.md.states import temperature_of
+from camp.settings import AnalysisSettings
 
 # Points of a curve over time.
 MAX_POINTS = 400
@@ -29,21 +30,21 @@ _NOT_STABLE = "no replica has a stable part"
 
 
 def stability_section(
-    replicas: Sequence[Replica], settings: Mapping[str, Any], length: float
+    replicas: Sequence[Replica], settings: AnalysisSettings, length: float
 ) -> dict[str, Any]:
     """How long the replicas are stable (ps), each of them at most ``length``."""
     values = [replica.stable_ps for replica in replicas]
-    section = {
-        "criterion": settings["stability"],
-        "threshold": settings["threshold"],
-        "window_ps": settings["window"],
+    section: dict[str, Any] = {
+        "criterion": settings.stability,
+        "threshold": settings.threshold,
+        "window_ps": settings.window,
         "limit_ps": length,
         "values_ps": _json(values),
         **_prefixed("{}_ps", _statistics(values)),
     }
-    if settings["stability"] == "rdf" and length < settings["window"]:
+    if settings.stability == "rdf" and length < settings.window:
         section["reason"] = (
-            f"shorter than one window of {settings['window']:g} ps: only explosions count"
+            f"shorter than one window of {settings.window:g} ps: only explosions count"
         )
     return section
 
@@ -89,16 +90,16 @@ def rdf_section(radials: Sequence[RadialDistribution]) -> dict[str, Any]:
     }
 
 
-def adf_section(parts: Sequence[Frames], settings: Mapping[str, Any]) -> dict[str, Any]:
+def adf_section(parts: Sequence[Frames], settings: AnalysisSettings) -> dict[str, Any]:
     """Distribution of every angle that is asked for, over all frames of each replica."""
     if not parts:
         return {"reason": _NOT_STABLE}
     section: dict[str, Any] = {"triples": {}}
-    for triple, cutoff in settings["adf"].items():
+    for triple, cutoff in settings.adf.items():
         found = [part.angles(triple, cutoff) for part in parts]
         section["angle_deg"] = _json(found[0][0])
         densities = [density for _, density in found if np.isfinite(density).all()]
-        entry = {"cutoff_A": cutoff, "mean": None, "std": None}
+        entry: dict[str, Any] = {"cutoff_A": cutoff, "mean": None, "std": None}
         if densities:
             entry |= _curves(densities)
         else:
@@ -156,7 +157,7 @@ def _why_no_fit(lags: np.ndarray, fit: tuple[float, float]) -> str:
     return ""
 
 
-def msd_from_file(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def msd_from_file(path: Path, settings: AnalysisSettings) -> dict[str, Any]:
     """The same from a CSV file with the columns lag_fs and msd_<species>_A2.
 
     :raises InputError: no such file, or no such table, or a fit window outside of it.
@@ -165,7 +166,7 @@ def msd_from_file(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         table = pd.read_csv(path)
         lags = table["lag_fs"].to_numpy(dtype=float)
         curves = {
-            symbol: table[f"msd_{symbol}_A2"].to_numpy(dtype=float) for symbol in settings["msd"]
+            symbol: table[f"msd_{symbol}_A2"].to_numpy(dtype=float) for symbol in settings.msd
         }
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -190,14 +191,14 @@ def msd_from_file(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def fit_window(settings: Mapping[str, Any], length: float) -> tuple[float, float]:
+def fit_window(settings: AnalysisSettings, length: float) -> tuple[float, float]:
     """The window of the linear fit in ps, for a run of this length.
 
     :raises InputError: it is not within the run.
     """
-    if settings["fit"] is None:
+    if settings.fit is None:
         return default_fit(length)
-    start, end = settings["fit"]
+    start, end = settings.fit
     if not 0 <= start < end <= length:
         raise InputError(
             f"the fit from {start:g} to {end:g} ps is not within the simulation of {length:g} ps; "

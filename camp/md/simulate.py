@@ -1,29 +1,37 @@
 """One simulation: replicas from their starting structures to their trajectories, resumable."""
 
 import hashlib
-import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.geometry import complete_cell
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from tqdm import tqdm
 
 from camp.errors import InputError
-from camp.files import locked, read_json, write_json
+from camp.files import checksum, locked, read_json, write_json
 from camp.graph.neighbours import neighbour_list
+from camp.identity import identity
+from camp.md.code import simulation_code
 from camp.md.states import Engine, Sample, State, temperature_of
-from camp.md.trajectory import Writer, number_of_frames, read_state
+from camp.md.trajectory import (
+    RUN_FILE,
+    SUMMARY_FILE,
+    Writer,
+    number_of_frames,
+    read_state,
+    trajectory_name,
+)
 from camp.potential.potential import Potential
+from camp.settings import MdSettings
 
-RUN_FILE = "run.json"
-SUMMARY_FILE = "simulation.json"
 # Å; no bond is as short as this, and no potential has learnt what happens below.
 OVERLAP_DISTANCE = 0.5
 # Settings that may change between two parts of one run.
@@ -31,10 +39,6 @@ FREE_SETTINGS = ("length", "replicas", "compile")
 
 # (states, ensemble) → engine
 MakeEngine = Callable[[Sequence[State], str], Engine]
-
-
-def trajectory_name(replica: int) -> str:
-    return f"replica-{replica}.traj"
 
 
 def check_structure(potential: Potential, atoms: Atoms) -> None:
@@ -60,30 +64,39 @@ def check_structure(potential: Potential, atoms: Atoms) -> None:
             )
 
 
-def fingerprint(
-    potential: Potential, structures: Sequence[Atoms], settings: Mapping[str, Any]
+def run_identity(
+    potential: Potential, structures: Sequence[Atoms], settings: MdSettings, dtype: str
 ) -> str:
-    """Hash of all that defines a run: model, starting structures, settings but for the length."""
-    digest = hashlib.sha256(model_hash(potential).encode())
+    """The identity of a run: model, starting structures, precision, settings but for the length."""
+    start = hashlib.sha256()
     for atoms in structures:
         for values in (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc):
-            digest.update(np.ascontiguousarray(values).tobytes())
-    fixed = {
-        key: float(value) if isinstance(value, int) else value  # 1 and 1.0 are the same time
-        for key, value in settings.items()
-        if key not in FREE_SETTINGS
-    }
-    digest.update(json.dumps(fixed, sort_keys=True).encode())
-    return digest.hexdigest()
+            start.update(np.ascontiguousarray(values).tobytes())
+    fixed = settings.model_dump(exclude=set(FREE_SETTINGS))
+    return identity(
+        {**fixed, "dtype": dtype},
+        inputs=[model_hash(potential), start.hexdigest()],
+        code=simulation_code(settings.engine, potential.architecture),
+    )
 
 
 def model_hash(potential: Potential) -> str:
-    """Hash of a potential's parameters, energy scale and shift."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(potential.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().double().numpy().tobytes())
-    return digest.hexdigest()
+    """The identity of a potential: its parameters, energy scale and shift, and all its settings."""
+    settings = {
+        "architecture": potential.architecture,
+        "hyperparameters": potential.hyperparameters,
+        "species": potential.species,
+        "cutoff": potential.cutoff,
+    }
+    # The same numbers in whatever precision and layout they lie in memory.
+    as_written = {
+        "device": "cpu",
+        "dtype": torch.float64,
+        "memory_format": torch.contiguous_format,
+        "copy": True,
+    }
+    state = {name: value.to(**as_written) for name, value in potential.state_dict().items()}
+    return identity(settings, inputs=[checksum(state)])
 
 
 def initial_state(atoms: Atoms, temperature: float, seed: int) -> State:
@@ -99,18 +112,20 @@ def initial_state(atoms: Atoms, temperature: float, seed: int) -> State:
 class _Run:
     """The files of one run, and how far its replicas have come."""
 
-    def __init__(self, out: Path, identity: str, settings: Mapping[str, Any]):
+    def __init__(self, out: Path, identity: str, settings: MdSettings):
         self.out = out
         self.identity = identity
-        self.per_sample = round(settings["sample_every"] / settings["timestep"])
-        self.timestep = settings["timestep"]
+        self.per_sample = round(settings.sample_every / settings.timestep)
+        self.timestep = settings.timestep
         samples = {
-            phase: round(1000 * settings[phase] / settings["sample_every"])
+            phase: round(1000 * getattr(settings, phase) / settings.sample_every)
             for phase in ("equilibration", "length")
         }
         self.equilibration = samples["equilibration"] * self.per_sample
         self.steps = self.equilibration + samples["length"] * self.per_sample
+        # By replica: why it exploded, and the steps per second that it made.
         self.exploded: dict[str, str] = {}
+        self.speeds: dict[str, float] = {}
 
     def open(self, *, set_aside: bool) -> None:
         """Claim the folder.
@@ -126,8 +141,9 @@ class _Run:
         if known is not None and known.get("run") != self.identity:
             if not set_aside:
                 raise InputError(
-                    f"{self.out} holds a run with another model, structure or settings; choose "
-                    "another --out, or move it away with --set-aside"
+                    f"{self.out} holds a run with another model, structure or settings, in "
+                    "another precision, or of other code; choose another --out, or move it away "
+                    "with --set-aside"
                 )
             self._set_aside()
             known = None
@@ -135,6 +151,7 @@ class _Run:
             self.save()
         else:
             self.exploded = known["exploded"]
+            self.speeds = known.get("steps_per_second", {})
 
     def _set_aside(self) -> None:
         number = 1 + sum(1 for _ in self.out.glob("superseded-*"))
@@ -146,7 +163,12 @@ class _Run:
         print(f"{self.out} held another run; moved to {aside}", file=sys.stderr)
 
     def save(self) -> None:
-        write_json(self.out / RUN_FILE, {"run": self.identity, "exploded": self.exploded})
+        content = {
+            "run": self.identity,
+            "exploded": self.exploded,
+            "steps_per_second": self.speeds,
+        }
+        write_json(self.out / RUN_FILE, content)
 
     def mark_exploded(self, replica: int, reason: str) -> None:
         if str(replica) not in self.exploded:
@@ -159,6 +181,22 @@ class _Run:
     def time(self, step: int) -> float:
         """fs since the end of the equilibration."""
         return (step - self.equilibration) * self.timestep
+
+    def summary_of(self, replica: int, seed: int) -> dict[str, Any]:
+        """How a replica ended. Its speed is None where nothing tells it any more.
+
+        :param seed: of the first replica.
+        """
+        explosion = self.exploded.get(str(replica), "")
+        return {
+            "replica": replica,
+            "seed": seed + replica - 1,
+            "trajectory": trajectory_name(replica),
+            "end": "exploded" if explosion else "completed",
+            "reason": explosion,
+            "time_fs": self.time(self.reached(replica) or 0),
+            "steps_per_second": self.speeds.get(str(replica)),
+        }
 
     def reached(self, replica: int) -> int | None:
         """The step of the last sample of a replica, if it has one."""
@@ -178,11 +216,12 @@ class _Run:
 def simulate(
     potential: Potential,
     structures: Sequence[Atoms],
-    settings: Mapping[str, Any],
+    settings: MdSettings,
     make_engine: MakeEngine,
     *,
     out: Path,
     replicas: Sequence[int],
+    dtype: str = "float32",
     source: str = "structure",
     set_aside: bool = False,
     progress: bool = False,
@@ -196,8 +235,8 @@ def simulate(
     ``out/simulation.json`` says how every replica ended. An exploding replica is a result: it
     ends there, the others go on.
 
-    :param settings: as from :func:`camp.settings.load_simulation`.
     :param replicas: which ones, counted from 1.
+    :param dtype: in which the engine evaluates the potential: "float32" or "float64".
     :param source: how messages call a structure, before its number.
     :param set_aside: move another run out of the way instead of refusing.
     :param machine: what the summary says about device and threads.
@@ -211,16 +250,17 @@ def simulate(
             check_structure(potential, atoms)
         except InputError as error:
             raise InputError(f"{source} {number}: {error}") from None
-    run = _Run(out, fingerprint(potential, structures, settings), settings)
+    run = _Run(out, run_identity(potential, structures, settings, dtype), settings)
     with locked(out):
         run.open(set_aside=set_aside)
-        speed = _advance_to_the_end(
-            run, structures, settings, make_engine, replicas=replicas, progress=progress
-        )
+        for group in _side_by_side(run, replicas):
+            _advance_to_the_end(
+                run, structures, settings, make_engine, replicas=group, progress=progress
+            )
         first = structures[0]
         summary = {
             "run": run.identity,
-            "settings": dict(settings),
+            "settings": settings.model_dump(),
             "model_sha256": model_hash(potential),
             "smooth_at_cutoff": potential.settings.smooth_at_cutoff,
             "structure": {
@@ -230,21 +270,11 @@ def simulate(
                 "pbc": first.pbc.tolist(),
             },
             **(machine or {}),
+            "dtype": dtype,
             "replicas": sorted(
                 [
                     *run.other_replicas(replicas),
-                    *(
-                        {
-                            "replica": replica,
-                            "seed": settings["seed"] + replica - 1,
-                            "trajectory": trajectory_name(replica),
-                            "end": "exploded" if str(replica) in run.exploded else "completed",
-                            "reason": run.exploded.get(str(replica), ""),
-                            "time_fs": run.time(run.reached(replica) or 0),
-                            "steps_per_second": speed,
-                        }
-                        for replica in replicas
-                    ),
+                    *(run.summary_of(replica, settings.seed) for replica in replicas),
                 ],
                 key=lambda entry: entry["replica"],
             ),
@@ -253,38 +283,52 @@ def simulate(
     return summary
 
 
+def _side_by_side(run: _Run, replicas: Sequence[int]) -> Iterator[list[int]]:
+    """The replicas that have steps to make, in groups that make them together. An interruption
+    leaves those of a group one sample apart at most; one that was added later comes far behind.
+    """
+    reached = {
+        replica: run.reached(replica) or 0
+        for replica in replicas
+        if str(replica) not in run.exploded
+    }
+    waiting = sorted(reached, key=lambda replica: (reached[replica], replica))
+    while waiting and reached[waiting[0]] < run.steps:
+        most = reached[waiting[0]] + run.per_sample
+        group = [replica for replica in waiting if reached[replica] <= most]
+        yield sorted(group)
+        waiting = waiting[len(group) :]
+
+
 def _advance_to_the_end(
     run: _Run,
     structures: Sequence[Atoms],
-    settings: Mapping[str, Any],
+    settings: MdSettings,
     make_engine: MakeEngine,
     *,
     replicas: Sequence[int],
     progress: bool,
-) -> float | None:
-    """Simulate what is missing; returns the steps per second, those of all replicas together."""
-    running = [replica for replica in replicas if str(replica) not in run.exploded]
-    reached = {replica: run.reached(replica) for replica in running}
-    # Replicas advance together: one that was saved once more than another waits for it.
-    step = min((s or 0 for s in reached.values()), default=run.steps)
-    if step >= run.steps:
-        return _earlier_speed(run.out)
+) -> None:
+    """Simulate these replicas together; their speed is the steps per second of all of them."""
+    reached = {replica: run.reached(replica) for replica in replicas}
+    # One that was saved once more than another waits for it.
+    step = min(frames or 0 for frames in reached.values())
     states = {
         replica: _starting_state(structures, settings, replica)
         if reached[replica] is None
         else run.state(replica, step)
-        for replica in running
+        for replica in replicas
     }
     engine = None
     made, seconds = 0, 0.0
     with ExitStack() as stack:
-        writers = {replica: stack.enter_context(run.writer(replica)) for replica in running}
+        writers = {replica: stack.enter_context(run.writer(replica)) for replica in replicas}
         bar = stack.enter_context(
             tqdm(total=run.steps, initial=step, unit="step", disable=not progress)
         )
         while states and step < run.steps:
             if engine is None or step == run.equilibration:
-                ensemble = "nvt" if step < run.equilibration else settings["ensemble"]
+                ensemble = "nvt" if step < run.equilibration else settings.ensemble
                 engine = make_engine(list(states.values()), ensemble)
                 present = list(states)
                 for replica, sample in zip(present, engine.samples(), strict=True):
@@ -308,25 +352,21 @@ def _advance_to_the_end(
             }
             bar.update(run.per_sample)
             bar.set_postfix_str(_postfix(samples.values()))
-    return made / seconds
+    run.speeds |= dict.fromkeys(map(str, replicas), made / seconds)
+    run.save()
 
 
-def _starting_state(
-    structures: Sequence[Atoms], settings: Mapping[str, Any], replica: int
-) -> State:
+def _starting_state(structures: Sequence[Atoms], settings: MdSettings, replica: int) -> State:
     atoms = structures[(replica - 1) % len(structures)]
-    return initial_state(atoms, settings["temperature"], settings["seed"] + replica - 1)
-
-
-def _earlier_speed(out: Path) -> float | None:
-    """The speed of a run that is complete already."""
-    path = out / SUMMARY_FILE
-    return next((entry["steps_per_second"] for entry in _summarised(path)), None)
+    return initial_state(atoms, settings.temperature, settings.seed + replica - 1)
 
 
 def _is_record(known: Any) -> bool:
     """Whether this is what :meth:`_Run.save` writes."""
-    return isinstance(known, dict) and isinstance(known.get("exploded"), dict)
+    if not isinstance(known, dict) or not isinstance(known.get("exploded"), dict):
+        return False
+    speeds = known.get("steps_per_second", {})
+    return isinstance(speeds, dict) and all(isinstance(v, int | float) for v in speeds.values())
 
 
 def _summarised(path: Path) -> list[dict[str, Any]]:
@@ -336,7 +376,7 @@ def _summarised(path: Path) -> list[dict[str, Any]]:
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict)
         and isinstance(entry.get("replica"), int)
-        and isinstance(entry.get("steps_per_second"), int | float)
+        and isinstance(entry.get("steps_per_second"), int | float | None)
         for entry in entries
     ):
         raise InputError(f"{path}: damaged; delete it, and run camp md for all replicas again")

@@ -10,6 +10,15 @@ from ase import Atoms, units
 Energy = TypeVar("Energy", float, np.ndarray)
 
 
+@dataclass(frozen=True)
+class Dynamics:
+    """What an integrator needs to know."""
+
+    temperature: float  # K
+    timestep: float  # fs
+    thermostat_time: float = 100.0  # fs
+
+
 @dataclass
 class State:
     """One replica after ``step`` steps; enough to continue it."""

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from camp.md.states import Engine
+from camp.md.states import Dynamics, Engine
 
 # Both quantities are measured in turn, so that a disturbance of the machine meets both.
 ROUNDS = 10
 FEWEST_ROUNDS = 3
 # Compilers, recorded kernels and caches come to rest within so many calls.
 WARM_UP = 5
-# K and fs: how the structure is simulated, at constant energy.
-SETTINGS = {"temperature": 300.0, "timestep": 1.0}
+# How the structure is simulated, at constant energy.
+DYNAMICS = Dynamics(temperature=300.0, timestep=1.0)
 
 
 def measure(
@@ -87,7 +87,7 @@ def measure(
         },
         "repeats": {"energy_forces": len(evaluations), "md_steps": steps * len(simulations)},
         "ensemble": "nve",
-        "timestep_fs": SETTINGS["timestep"],
+        "timestep_fs": DYNAMICS.timestep,
         **_peak_memory(device),
     }
 

@@ -6,7 +6,7 @@ variables, so that either engine continues the other's runs.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
@@ -21,6 +21,7 @@ from torch_sim.quantities import calc_kinetic_energy
 
 from camp.md.ase_engine import CHAIN_LENGTH
 from camp.md.states import (
+    Dynamics,
     Sample,
     State,
     thermostat_temperature,
@@ -48,7 +49,7 @@ class TorchSimEngine:
 
     :param model: evaluates the batch.
     :param states: one for each replica; structures and numbers of atoms may differ.
-    :param settings: temperature (K), timestep (fs), thermostat_time (fs).
+    :param dynamics: what the integrator needs to know.
     :param ensemble: "nvt" or "nve".
     :raises camp.errors.InputError: naming the first system that cannot be evaluated.
     """
@@ -57,17 +58,17 @@ class TorchSimEngine:
         self,
         model: TorchSimModel,
         states: Sequence[State],
-        settings: Mapping[str, Any],
+        dynamics: Dynamics,
         *,
         ensemble: str,
     ):
-        self._timestep = torch.tensor(settings["timestep"] * units.fs, dtype=torch.float64)
-        self._temperature = settings["temperature"]
+        self._timestep = torch.tensor(dynamics.timestep * units.fs, dtype=torch.float64)
+        self._temperature = dynamics.temperature
         self._atoms = [state.atoms.copy() for state in states]
         self._steps = [state.step for state in states]
         chains = None
         if ensemble == "nvt":
-            period = settings["thermostat_time"] * units.fs
+            period = dynamics.thermostat_time * units.fs
             chains = NoseHooverChains.of(
                 states, self._temperature, period, float(self._timestep), model.device
             )

@@ -20,6 +20,14 @@ from camp.errors import InputError, reason
 from camp.files import writing
 from camp.md.states import Sample, State
 
+# Files in the folder of a run.
+RUN_FILE = "run.json"
+SUMMARY_FILE = "simulation.json"
+
+
+def trajectory_name(replica: int) -> str:
+    return f"replica-{replica}.traj"
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -39,7 +47,7 @@ class Trajectory:
 class Writer:
     """Appends samples of one replica to a trajectory.
 
-    :param run: fingerprint of the run, kept in every frame.
+    :param run: identity of the run, kept in every frame.
     """
 
     def __init__(self, path: Path, run: str):
@@ -105,7 +113,7 @@ def number_of_frames(path: Path) -> int:
 def read_state(path: Path, frame: int, run: str) -> State:
     """The state in one frame of a trajectory.
 
-    :param run: fingerprint of the run that it must belong to.
+    :param run: identity of the run that it must belong to.
     :raises InputError: a trajectory of another run, or a damaged one.
     """
     with _reading(path, f", frame {frame}"):

@@ -66,8 +66,9 @@ class AcceleratedPotential(Potential):
                 normalisation=potential.normalisation,
                 origin=potential.origin,
             )
-        network = record.resolve(record.runtime)(potential.model)
-        self.model: AcceleratedNetwork = network
+        is_fast = isinstance(potential, AcceleratedPotential)
+        trained = potential.model.model if is_fast else potential.model
+        self.model: AcceleratedNetwork = record.resolve(record.runtime)(trained)
         self.compiled = compiled and _compile(self.model)
         self.graphed = compiled
         self._evaluation: GraphedEvaluation | None = None

@@ -1,16 +1,21 @@
 """ASE calculator."""
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
+from torch import Tensor
 
 from camp.graph.skin import SKIN, SkinList
 from camp.potential.accelerated import AcceleratedPotential, accelerated
+from camp.potential.derivatives import Results
 from camp.potential.potential import Potential
+from camp.potential.saving import load
 
 # Å; wide, because on the CPU a new list takes longer than leaving out what an old one has too many.
 CPU_SKIN = 1.0
@@ -18,13 +23,16 @@ CPU_SKIN = 1.0
 # xx, yy, zz, yz, xz, xy of a symmetric 3 × 3 matrix in one row.
 VOIGT = (0, 4, 8, 5, 2, 1)
 
+OF_ENERGY = ("energy", "free_energy", "energies", "forces", "stress")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Calculator(AseCalculator):
-    """A potential as an ASE calculator: energy, energies, forces, stress (Voigt, ASE's sign).
+    """A model as an ASE calculator: energy, energies, forces, stress (Voigt, ASE's sign), and
+    other targets where the model predicts them: those that ASE knows, such as the dipole, also as
+    its properties, all of them as ``results[name]``.
 
-    :param model: a potential, as from :func:`camp.load`.
+    :param model: a potential, as from :func:`camp.load`, or the file of one.
     :param device: "cpu", "cuda", …
     :param dtype: precision of the network, "float32" or "float64"; energies are summed in
         float64 in both.
@@ -36,17 +44,9 @@ class Calculator(AseCalculator):
     :raises ValueError: another dtype.
     """
 
-    implemented_properties: list[str] = [  # noqa: RUF012, as ASE declares it
-        "energy",
-        "free_energy",
-        "energies",
-        "forces",
-        "stress",
-    ]
-
     def __init__(
         self,
-        model: Potential,
+        model: Potential | str | Path,
         device: str = "cpu",
         dtype: str = "float32",
         accelerate: bool = True,
@@ -55,6 +55,10 @@ class Calculator(AseCalculator):
         if dtype not in DTYPES:
             raise ValueError(f"dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
         super().__init__()
+        if not isinstance(model, Potential):
+            model = load(model)
+        of_energy = OF_ENERGY if model.predicts_energy else ()
+        self.implemented_properties = [*of_energy, *model.properties]
         # A copy: the caller's potential keeps its device and precision.
         self.model = copy.deepcopy(model).to(device=device, dtype=DTYPES[dtype])
         self._checked: Atoms | None = None
@@ -95,7 +99,7 @@ class Calculator(AseCalculator):
             self._checked = None
             super().calculate(atoms, properties or ["energy"], system_changes)
             self.model.check(self.atoms)
-            self._checked = self.atoms
+            self._checked, self._volume = self.atoms, self.atoms.cell.volume
         if self._neighbours is None:
             graph = self.model.graph(self.atoms).to(self.model.device)
         elif self.model.skips_distant:
@@ -104,15 +108,21 @@ class Calculator(AseCalculator):
             graph = self._neighbours.graph(self.atoms).to(self.model.device)
         with torch.no_grad():
             result = self.model(graph)
+        self.results = {name: value.cpu().numpy() for name, value in self._properties(result)}
+        if not self.model.predicts_energy:
+            return
         energy = result.energies.item()
-        self.results = {
+        self.results |= {
             "energy": energy,
             "free_energy": energy,
             "energies": result.atomic_energies.cpu().numpy(),
             "forces": result.forces.cpu().double().numpy(),
         }
-        if "cell" in system_changes:
-            self._volume = self.atoms.cell.volume
         if self._volume:
             virial = result.virials[0].cpu().double().numpy()
             self.results["stress"] = virial.take(VOIGT) / self._volume
+
+    def _properties(self, result: Results) -> Iterator[tuple[str, Tensor]]:
+        """The other targets of the one structure."""
+        for name, values in result.properties.items():
+            yield name, values if self.model.targets[name].of_atoms else values[0]

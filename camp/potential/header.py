@@ -68,7 +68,7 @@ def from_header(
         settings=_parsed(said, "hyperparameters", settings, hyperparameters),
         species=species,
         parameters=parameters,
-        targets=_parsed(said, "targets", tuple[Target, ...], saved.targets or [ENERGY]),
+        targets=_parsed(said, "targets", tuple[Target, ...], saved.targets or (ENERGY,)),
         energy_scale=numbers["energy_scale"],
         energy_shift=numbers["energy_shift"],
         normalisation=_parsed(said, "normalisation", dict[str, Normalisation], saved.normalisation),

@@ -1,18 +1,16 @@
 """Saved models: safetensors with a JSON header, never a pickle."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from camp import __version__
 from camp.errors import InputError, reason
-from camp.files import save_tensors
+from camp.files import checksum, save_tensors
 from camp.potential.building import build
 from camp.potential.header import from_header, to_header
 from camp.potential.potential import Potential
@@ -53,15 +51,6 @@ def with_checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> d
     """A header that tells whether it and the tensors are what was written."""
     content = {key: value for key, value in header.items() if key != CHECKSUM}
     return {**content, CHECKSUM: checksum(tensors, json.dumps(content))}
-
-
-def checksum(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """SHA-256 over tensors with their names, types and shapes, and a text."""
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Figure S1: the starting structure of the simulations of the Li–P–S crystal."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -14,6 +13,8 @@ from scipy.spatial import ConvexHull
 
 from camp.data.readers import read_structures
 from camp.errors import InputError
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
 from camp.report.style import make_figure, missing_figure
 
 # Longest P–S bond of a tetrahedron (Å), as for the angles S–P–S.
@@ -39,29 +40,29 @@ _TURN, _TILT = 18.0, 12.0
 _CORNERS = np.array(list(np.ndindex(2, 2, 2)))
 
 
-def crystal(structure: Path | None, scale: str, data: str) -> Figure:
+def crystal(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """Atoms of the first structure in one cell, seen almost along a, with the PS₄ tetrahedra.
 
     Sulphur atoms that complete a tetrahedron beyond the cell are drawn as well.
 
-    :param structure: a file of structures; None gives a figure that says so.
-    :param data: label of the data.
-    :raises InputError: unreadable file, a structure without a cell.
+    :raises InputError: unreadable file, a structure without a cell, or no label of its data.
     """
-    title = "Figure S1: structure of the LiPS crystal"
+    structure, scale = inputs.structure, inputs.scale
     if structure is None:
-        return missing_figure(title, scale, "no starting structure was given")
+        return missing_figure(declared.heading, scale, "no starting structure was given")
+    if not inputs.data:
+        raise InputError("a figure of a structure needs --data; give the label of its data")
     atoms = read_structures(structure, targets=(), first=1)[0]
     if not atoms.pbc.all():
         raise InputError(f"{structure}: the first structure has no periodic cell; give a crystal")
     atoms.wrap()
     tetrahedra = find_tetrahedra(atoms)
     foot = (
-        f"This work, scale {scale} — data: {data}; {_formula(atoms)}, "
+        f"This work, scale {scale} — data: {inputs.data}; {_formula(atoms)}, "
         f"{len(tetrahedra)} tetrahedra PS₄ (P–S below {BOND_LENGTH} Å). The angles S–P–S are those "
         "of the tetrahedra."
     )
-    figure, ((panel,),) = make_figure(title, foot, columns=1, size=(7.0, 6.4))
+    figure, ((panel,),) = make_figure(declared.heading, foot, columns=1, size=(7.0, 6.4))
     panel.set_axis_off()
     panel.set_aspect("equal")
     view = _view(np.asarray(atoms.cell))

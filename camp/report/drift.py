@@ -1,6 +1,6 @@
 """Energy drift of NVE simulations, and the energy of one pair crossing the cutoff."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from camp.errors import InputError
 from camp.files import read_json
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
 from camp.report.panels import foot_text, mark
 from camp.report.paper import significant
 from camp.report.results import mean_std
-from camp.report.simulations import Analysis, Simulations
+from camp.report.simulations import Analysis
 from camp.report.style import COLOURS, make_figure, say_missing
 
 _LINES = ("-", "--", ":", "-.")
@@ -21,18 +23,17 @@ _LINES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class _Convention:
-    """What the cutoff function multiplies: its NVE simulation, and how it is drawn."""
+    """What the cutoff function multiplies, and how it is drawn."""
 
-    simulation: str
     name: str
     colour: str
     line: str
 
 
-# By whether the model is smooth at the cutoff.
+# By whether the model is smooth at the cutoff; a figure names their NVE simulations in this order.
 _CONVENTIONS = {
-    True: _Convention("nve-smooth", "smooth", COLOURS[0], "-"),
-    False: _Convention("nve-published", "published convention", COLOURS[3], "--"),
+    True: _Convention("smooth", COLOURS[0], "-"),
+    False: _Convention("published convention", COLOURS[3], "--"),
 }
 
 
@@ -55,8 +56,8 @@ class PairScan:
         return float(self.energies[beyond] - self.energies[beyond - 1])
 
 
-def read_pair_scan(path: str | Path, scale: str) -> PairScan:
-    """One scan of a pair across the cutoff, at ascending distances.
+def read_pair_scan(path: str | Path, scale: str) -> PairScan | None:
+    """One scan of a pair across the cutoff, at ascending distances; None if it could not be made.
 
     :raises InputError: missing or foreign file, another scale, no points on both sides of the
         cutoff.
@@ -65,6 +66,8 @@ def read_pair_scan(path: str | Path, scale: str) -> PairScan:
     content = read_json(path)
     try:
         found = content["scale"]
+        if "unavailable" in content:
+            return None
         scan = PairScan(
             pair=content["pair"],
             smooth_at_cutoff={True: True, False: False}[content["smooth_at_cutoff"]],
@@ -84,25 +87,28 @@ def read_pair_scan(path: str | Path, scale: str) -> PairScan:
     return scan
 
 
-def energy_drift(simulations: Simulations, scale: str, scans: Sequence[Path] = ()) -> Figure:
+def energy_drift(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """NVE: conserved energy per atom against time, and a pair at the cutoff, by convention.
 
-    :param scans: files of :class:`PairScan`.
+    Its simulations are smooth at the cutoff, and of the published convention; its scans are files
+    of :class:`PairScan`.
+
     :raises InputError: see :func:`read_pair_scan`.
     """
-    found: dict[bool, Analysis] = {}
+    found: list[tuple[_Convention, Analysis]] = []
     absent = []
-    for smooth, convention in _CONVENTIONS.items():
-        if analysis := simulations.only(convention.simulation):
-            found[smooth] = analysis
+    simulations = declared.exactly(len(_CONVENTIONS), "simulations")
+    for convention, simulation in zip(_CONVENTIONS.values(), simulations, strict=True):
+        if analysis := inputs.simulated(simulation):
+            found.append((convention, analysis))
         else:
-            absent.append(simulations.why_not(convention.simulation, scale))
-    pairs = [read_pair_scan(path, scale) for path in scans]
+            absent.append(inputs.why_not_simulated(simulation))
+    pairs = [scan for path in inputs.scans if (scan := read_pair_scan(path, inputs.scale))]
     remarks = [f"Missing: {reason}" for reason in absent] if found else []
     remarks += dict.fromkeys(f"Pair {p.pair}: data: {p.data}; weights: {p.weights}" for p in pairs)
     figure, (panels,) = make_figure(
-        "Energy at the cutoff: the smooth against the published convention",
-        foot_text(list(found.values()), scale, remarks),
+        declared.heading,
+        foot_text([analysis for _, analysis in found], inputs.scale, remarks),
         size=(10.0, 4.4),
     )
     for panel, letter in zip(panels, "ab", strict=True):
@@ -118,9 +124,8 @@ def energy_drift(simulations: Simulations, scale: str, scans: Sequence[Path] = (
     return figure
 
 
-def _draw_energies(panel: Axes, found: Mapping[bool, Analysis]) -> None:
-    for smooth, analysis in found.items():
-        look = _CONVENTIONS[smooth]
+def _draw_energies(panel: Axes, found: Sequence[tuple[_Convention, Analysis]]) -> None:
+    for look, analysis in found:
         label = f"{look.name}: drift {_drift_text(analysis)}"
         for run in analysis.energies or [np.array([])]:
             times = analysis.energy_times[: len(run)]

@@ -65,7 +65,7 @@ def find_run(environment: Mapping[str, str] | None = None, folder: Path | None =
     if not roots:
         raise InputError(f"{here}: not inside the repository; set CAMP_MODEL and CAMP_DATA")
     results = roots[0] / "results" / DEFAULT_SCALE
-    for model in sorted(results.glob("training/*/seed-*/model.safetensors")):
+    for model in sorted(results.glob("training/*/*/model.safetensors")):
         if run := _run_of_training(results, model):
             return run
     raise InputError(
@@ -95,10 +95,10 @@ def _named_run(environment: Mapping[str, str]) -> Run:
 
 def _run_of_training(results: Path, model: Path) -> Run | None:
     """The files around a trained model, or None as long as some are missing."""
-    task, seed = model.parts[-3:-1]
+    task, run = model.parts[-3:-1]
     split = results / "splits" / f"{task}.json"
     metrics = model.with_name("metrics.csv")
-    evaluation = results / "evaluation" / task / f"{seed}.json"
+    evaluation = results / "evaluation" / task / f"{run}.json"
     predictions = evaluation.with_suffix(".npz")
     if not all(path.is_file() for path in (split, metrics, evaluation, predictions)):
         return None

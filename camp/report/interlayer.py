@@ -13,12 +13,13 @@ from matplotlib.lines import Line2D
 from camp.data.bilayers import STACKINGS, build_bilayer
 from camp.errors import InputError
 from camp.files import read_json
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
 from camp.report.panels import mark
 from camp.report.paper import significant
-from camp.report.results import is_generated, mean_std
+from camp.report.results import mean_std
 from camp.report.style import COLOURS, DENSITY, make_figure, missing_figure
 
-TITLE = "Figure 6: interlayer energetics of bilayer graphene"
 _BOTTOM, _TOP = COLOURS[0], COLOURS[2]
 # Colour and marker of the stackings whose curves are drawn, as in the paper.
 _CURVES = {"AB": (COLOURS[0], "o"), "AA": (COLOURS[1], "s")}
@@ -49,22 +50,23 @@ class InterlayerScan:
         return self.content["data"], self.content["weights"]
 
 
-def interlayer(scans: Sequence[Path | Mapping[str, Any]], scale: str) -> Figure:
+def interlayer(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """The stackings from above, E_int against the layer distance, stacking faults.
 
     Several models of one kind (seeds) are drawn as their mean with a band of one standard
-    deviation.
+    deviation. Where no scan was possible, the figure gives the reason.
 
-    :param scans: results of the scan, or files of them; where none of them was possible, the
-        figure gives the reason.
     :raises InputError: an unreadable or foreign file, another scale, models that were scanned with
         different settings or are of different kinds.
     """
-    models, reasons = read_interlayer_scans(scans, scale)
+    scale = inputs.scale
+    models, reasons = read_interlayer_scans(inputs.scans, scale)
     if not models:
         reason = "; ".join(dict.fromkeys(reasons)) or f"no scan of bilayers at scale {scale}"
-        return missing_figure(TITLE, scale, reason)
-    figure, panels = make_figure(TITLE, _foot(models, scale), rows=2, columns=3, size=(10.5, 6.6))
+        return missing_figure(declared.heading, scale, reason)
+    figure, panels = make_figure(
+        declared.heading, _foot(models, scale), rows=2, columns=3, size=(10.5, 6.6)
+    )
     mark(panels[0, 0], "a")
     for panel, name in zip(panels[0], STACKINGS, strict=True):
         _draw_stacking(panel, name)
@@ -78,16 +80,15 @@ def interlayer(scans: Sequence[Path | Mapping[str, Any]], scale: str) -> Figure:
 
 
 def read_interlayer_scans(
-    scans: Sequence[Path | Mapping[str, Any]], scale: str
+    scans: Sequence[Path], scale: str
 ) -> tuple[list[InterlayerScan], list[str]]:
     """The scans, and the reasons of those that could not be made.
 
     :raises InputError: see :func:`interlayer`.
     """
     models, reasons = [], []
-    for given in scans:
-        where = "scan" if isinstance(given, Mapping) else str(given)
-        content = given if isinstance(given, Mapping) else read_json(given)
+    for path in scans:
+        where, content = str(path), read_json(path)
         try:
             if content["scale"] != scale:
                 raise InputError(
@@ -98,6 +99,7 @@ def read_interlayer_scans(
                 continue
             model = InterlayerScan(where, content)
             _ = model.provenance, content["curves"], content["surface"], content["path"]
+            _ = content["generated"]
         except (KeyError, TypeError) as error:
             raise InputError(f"{where}: not a scan of bilayers (no {error}); scan again") from None
         models.append(model)
@@ -136,7 +138,7 @@ def _foot(models: Sequence[InterlayerScan], scale: str) -> str:
         f"{significant(*total)} meV/atom",
     ]
     parts += dict.fromkeys(note for m in models if (note := m.content.get("note")))
-    if is_generated(data):
+    if first["generated"]:
         parts.append("Results on generated data are not comparable with the paper")
     return ". ".join(parts) + "."
 

@@ -1,17 +1,19 @@
 """Figure 2: errors on LiPS against the number of training structures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from camp.report.answers import answers
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
 from camp.report.paper import PaperNumber
-from camp.report.results import Results, answers, is_generated
+from camp.report.results import Results
 from camp.report.style import COLOURS, make_figure, plain_logarithmic, provenance_text
 
-_PANELS = {"energy_mae": "Energy MAE (meV/atom)", "forces_mae": "Forces MAE (meV/Å)"}
 _MARKERS = {"own": ("o", COLOURS[0]), "published": ("D", COLOURS[2])}
 
 
@@ -31,28 +33,30 @@ def power_law(sizes: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
     return float(np.exp(logarithm)), float(exponent)
 
 
-def learning_curve(
-    numbers: Sequence[PaperNumber], tasks: Mapping[str, str], results: Results
-) -> Figure:
-    """Energy and forces MAE of the LiPS tasks, ours over the paper's.
+def learning_curve(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Errors of tasks of several sizes, ours over the paper's, a panel for each metric.
 
-    :param numbers: all numbers of the paper.
-    :param tasks: {id: task}.
-    :param results: whatever sizes exist are drawn.
+    Whatever sizes exist are drawn; what could not be evaluated says why below.
     """
-    printed = [n for n in numbers if n.where == "Table 1" and n.model == "CAMP"]
-    names = dict.fromkeys(tasks[n.id] for n in printed if n.id in tasks)
-    groups = [group for name in names for group in results.of_task(name)]
+    paper, results = inputs.paper, inputs.results
+    printed = [n for n in paper.printed(declared.where) if n.architecture]
+    names = paper.needs(declared).tasks
+    groups = [group for name in names for group in results.of_task(name, paper.architecture)]
     foot = f"{provenance_text(groups, results.scale)}. Hollow squares: reported by the paper."
-    if any(is_generated(group.data) for group in groups):
+    if any(group.generated for group in groups):
         foot += " Errors on generated data are not comparable with the paper's."
-    figure, panels = make_figure("Figure 2: learning curve on LiPS", foot)
-    for panel, (metric, label) in zip(panels.flat, _PANELS.items(), strict=True):
-        rows = [number for number in printed if number.metric == metric]
+    for name in names:
+        if reason := results.unavailable.get((name, paper.architecture)):
+            foot += f" {name}: missing because {reason}."
+    metrics = list(dict.fromkeys(number.metric.name for number in printed))
+    figure, panels = make_figure(declared.heading, foot, columns=len(metrics))
+    for panel, metric in zip(panels.flat, metrics, strict=True):
+        rows = [number for number in printed if number.metric.name == metric]
         _draw(panel, _reported(rows), "s", COLOURS[3], hollow=True)
-        for weights, curve in _ours(rows, tasks, results).items():
+        for weights, curve in _ours(rows, results).items():
             marker, colour = _MARKERS[weights]
             _draw(panel, curve, marker, colour, hollow=False)
+        label = f"{rows[0].metric.title} ({rows[0].shown_unit})"
         panel.set(xscale="log", yscale="log", xlabel="Number of training structures", ylabel=label)
         plain_logarithmic(panel.xaxis)
         plain_logarithmic(panel.yaxis)
@@ -70,13 +74,11 @@ def _reported(rows: Sequence[PaperNumber]) -> Curve:
     )
 
 
-def _ours(
-    rows: Sequence[PaperNumber], tasks: Mapping[str, str], results: Results
-) -> dict[str, Curve]:
+def _ours(rows: Sequence[PaperNumber], results: Results) -> dict[str, Curve]:
     """One curve for each kind of weights, over the sizes that were really trained on."""
     points: dict[str, list[tuple[float, float, float]]] = {}
     for number in rows:
-        for answer in answers(number, tasks, results):
+        for answer in answers(number, results):
             size = answer.train_size or number.train_size
             if answer.value is not None and size:
                 point = (float(size), answer.value, answer.std or 0.0)

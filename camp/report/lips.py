@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
 from camp.report.panels import (
     draw_displacement,
     draw_profile,
@@ -14,31 +16,25 @@ from camp.report.panels import (
     mark,
 )
 from camp.report.paper import PaperNumber
-from camp.report.simulations import Analysis, Profile, Simulations, read_reference
+from camp.report.simulations import Analysis, Profile, read_reference
 from camp.report.style import COLOURS, make_figure, say_missing
 
-SIMULATION, LARGE_TIMESTEP = "lips", "lips-1fs"
 _TRIPLE = "S-P-S"
 
 
-def lips_simulation(
-    simulations: Simulations,
-    scale: str,
-    *,
-    aimd: Path | None = None,
-    reported: PaperNumber | None = None,
-) -> Figure:
-    """Figure 3: RDF, angles S–P–S and MSD of the simulation 'lips' against AIMD (dashed).
+def lips_simulation(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Figure 3: RDF, angles S–P–S and MSD of a simulation against AIMD (dashed).
 
-    :param aimd: analysis of the AIMD frames; without it only ours is drawn.
-    :param reported: the paper's diffusivity.
+    Its reference is the analysis of the AIMD frames; without it only ours is drawn.
+
     :raises InputError: see :func:`camp.report.simulations.read_reference`.
     """
-    analysis = simulations.only(SIMULATION)
-    reference, remark = _reference(aimd)
+    (simulation,), (aimd,) = declared.exactly(1, "simulations"), declared.exactly(1, "references")
+    analysis = inputs.simulated(simulation)
+    reference, remark = _reference(inputs.references.get(aimd))
     figure, (panels,) = make_figure(
-        "Figure 3: molecular dynamics of LiPS",
-        foot_text([analysis] if analysis else [], scale, [remark]),
+        declared.heading,
+        foot_text([analysis] if analysis else [], inputs.scale, [remark]),
         columns=3,
         size=(12.5, 4.4),
     )
@@ -46,32 +42,28 @@ def lips_simulation(
         mark(panel, letter)
     if analysis is None:
         for panel in panels:
-            say_missing(panel, simulations.why_not(SIMULATION, scale))
+            say_missing(panel, inputs.why_not_simulated(simulation))
         return figure
     _draw_rdf(panels[0], analysis, reference)
     _draw_angles(panels[1], analysis, reference)
-    _draw_motion(panels[2], analysis, reference, reported)
+    _draw_motion(panels[2], analysis, reference, inputs.reported_diffusivity(simulation))
     return figure
 
 
-def lips_large_timestep(
-    simulations: Simulations, scale: str, *, reported: PaperNumber | None = None
-) -> Figure:
-    """Figure S2: MSD of Li⁺ in the simulation 'lips-1fs'.
-
-    :param reported: the paper's diffusivity.
-    """
-    analysis = simulations.only(LARGE_TIMESTEP)
+def lips_large_timestep(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Figure S2: MSD of Li⁺ in a simulation."""
+    (simulation,) = declared.exactly(1, "simulations")
+    analysis = inputs.simulated(simulation)
     figure, ((panel,),) = make_figure(
-        "Figure S2: LiPS with a large timestep",
-        foot_text([analysis] if analysis else [], scale),
+        declared.heading,
+        foot_text([analysis] if analysis else [], inputs.scale),
         columns=1,
         size=(6.0, 4.4),
     )
     if analysis is None:
-        say_missing(panel, simulations.why_not(LARGE_TIMESTEP, scale))
+        say_missing(panel, inputs.why_not_simulated(simulation))
     else:
-        _draw_motion(panel, analysis, None, reported)
+        _draw_motion(panel, analysis, None, inputs.reported_diffusivity(simulation))
     return figure
 
 
@@ -96,7 +88,7 @@ def _reference(aimd: Path | None) -> tuple[Analysis | None, str]:
 def _draw_rdf(panel: Axes, analysis: Analysis, reference: Analysis | None) -> None:
     profile = analysis.rdf.get("all")
     if profile is None:
-        say_missing(panel, analysis.why_not("rdf all"))
+        say_missing(panel, analysis.why_not("rdf", "all"))
         return
     limit = analysis.rdf_valid_to or float(profile.x[-1])
     draw_profile(panel, profile, "this work", COLOURS[0], up_to=limit)
@@ -113,7 +105,7 @@ def _draw_rdf(panel: Axes, analysis: Analysis, reference: Analysis | None) -> No
 def _draw_angles(panel: Axes, analysis: Analysis, reference: Analysis | None) -> None:
     profile = analysis.adf.get(_TRIPLE)
     if profile is None:
-        say_missing(panel, analysis.why_not(f"adf {_TRIPLE}"))
+        say_missing(panel, analysis.why_not("adf", _TRIPLE))
         return
     draw_profile(panel, profile, f"this work: peak at {profile.peak[0]:g}°", COLOURS[0])
     if reference and (other := reference.adf.get(_TRIPLE)):

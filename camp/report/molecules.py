@@ -1,23 +1,26 @@
 """Figure 5: forces MAE, stability and speed of many models for two molecules, ours beside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from camp.report.answers import Answer, answers
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
+from camp.report.metrics import capitalised
 from camp.report.panels import foot_text
 from camp.report.paper import PaperNumber, significant
-from camp.report.results import SPEED, Answer, Results, answers, mean_std
-from camp.report.speed import CONTESTANTS, Speed
+from camp.report.results import Results, mean_std
+from camp.report.speed import Record
 from camp.report.style import COLOURS, make_figure
 
-MOLECULES = ("aspirin", "ethanol")
 _TITLES = {
-    "forces_mae": "forces MAE (meV/Å)",
+    "forces": "forces MAE (meV/Å)",
     "stability": "stability (ps)",
-    SPEED: "speed (MD steps/s)",
+    "speed": "speed (MD steps/s)",
 }
 _LITERATURE, _PAPER, _OURS = "#b9bfc4", COLOURS[1], COLOURS[0]
 
@@ -31,59 +34,55 @@ class _Bar:
     value: float | None = None
     std: float | None = None
     own: bool = False
+    colour: str = _OURS
 
 
-def compare_molecules(
-    numbers: Sequence[PaperNumber], answering: Mapping[str, str], results: Results
-) -> Figure:
-    """Bars of Table S2 for every model, a row of panels for each molecule.
+def compare_molecules(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Bars of one table of the paper for every model, a row of panels for each molecule.
 
     Nothing is normalised: the speeds of the literature were measured on one NVIDIA V100, ours on
     the machine that is named, with all contestants of the same run; these bars are hatched.
     Stabilities of ours say how long the runs were.
-
-    :param numbers: all numbers of the paper.
-    :param answering: {id: task or simulation}.
     """
-    analyses = [found for name in MOLECULES for found in results.simulations.of(name)]
-    printed = [n for n in numbers if n.where == "Table S2" and n.metric in _TITLES]
-    tasks = dict.fromkeys(answering[n.id] for n in printed if n.id in answering)
+    paper, results = inputs.paper, inputs.results
+    needs = paper.needs(declared)
+    printed = [n for n in paper.printed(declared.where) if n.metric.quantity in _TITLES]
+    molecules = list(dict.fromkeys(number.system for number in printed))
+    ours = paper.architecture
+    groups = [group for task in needs.tasks for group in results.of_task(task, ours)]
+    analyses = [one for name in needs.simulations for one in results.simulations.of(name, ours)]
+    measured = [speed for name in needs.speeds if (speed := results.speeds.of(name, ours))]
     remarks = ["Grey, orange: reported by the paper, speeds on one NVIDIA V100"]
-    measured = [speed for name in MOLECULES if (speed := results.speeds.of(name))]
     remarks += [f"Hatched, speeds on this machine: {speed.title}" for speed in measured]
-    foot = foot_text(
-        analyses,
-        results.scale,
-        remarks,
-        evaluations=[group for task in tasks for group in results.of_task(task)],
-    )
+    foot = foot_text(analyses, results.scale, remarks, evaluations=groups)
     figure, panels = make_figure(
-        "Figure 5: forces, stability and speed of models for small molecules",
-        foot,
-        rows=len(MOLECULES),
-        columns=len(_TITLES),
-        size=(12.0, 7.4),
+        declared.heading, foot, rows=len(molecules), columns=len(_TITLES), size=(12.0, 7.4)
     )
-    for row, molecule in zip(panels, MOLECULES, strict=True):
-        for panel, (metric, title) in zip(row, _TITLES.items(), strict=True):
-            panel.set_title(f"{molecule.capitalize()}: {title}", fontsize=10)
-            rows = [n for n in printed if (n.task, n.metric) == (f"MD17 {molecule}", metric)]
-            own = _speeds(molecule, results) if metric == SPEED else _ours(rows, answering, results)
-            _draw(panel, [*map(_reported, rows), *own], hatched=metric == SPEED)
+    for row, molecule in zip(panels, molecules, strict=True):
+        for panel, (quantity, title) in zip(row, _TITLES.items(), strict=True):
+            panel.set_title(f"{capitalised(molecule)}: {title}", fontsize=10)
+            rows = [n for n in printed if (n.system, n.metric.quantity) == (molecule, quantity)]
+            is_speed = quantity == "speed"
+            own = [
+                bar
+                for number in rows
+                if number.architecture
+                for bar in (_speeds if is_speed else _ours)(number, results)
+            ]
+            _draw(panel, [*map(_reported, rows), *own], hatched=is_speed)
     return figure
 
 
 def _reported(number: PaperNumber) -> _Bar:
-    label = "CAMP (reported)" if number.model == "CAMP" else number.model
-    return _Bar(label, number.shown, number.value, number.std)
+    label, colour = number.model, _LITERATURE
+    if number.architecture:
+        label, colour = f"{number.model} (reported)", _PAPER
+    return _Bar(label, number.shown, number.value, number.std, colour=colour)
 
 
-def _ours(
-    rows: Sequence[PaperNumber], answering: Mapping[str, str], results: Results
-) -> list[_Bar]:
-    """A bar for each kind of weights that answers the CAMP number among the rows."""
-    (number,) = [row for row in rows if row.model == "CAMP"]
-    return [_own_bar(number, answer) for answer in answers(number, answering, results)]
+def _ours(number: PaperNumber, results: Results) -> list[_Bar]:
+    """A bar for each kind of weights that answers a number."""
+    return [_own_bar(number, answer) for answer in answers(number, results)]
 
 
 def _own_bar(number: PaperNumber, answer: Answer) -> _Bar:
@@ -97,13 +96,14 @@ def _own_bar(number: PaperNumber, answer: Answer) -> _Bar:
     return _Bar(label, text, answer.value, answer.std, own=True)
 
 
-def _speeds(molecule: str, results: Results) -> list[_Bar]:
+def _speeds(number: PaperNumber, results: Results) -> list[_Bar]:
     """Steps per second as measured with the peers, else those of our runs; with the machine."""
-    if speed := results.speeds.of(molecule):
-        return [_measured_bar(speed, contestant) for contestant in CONTESTANTS]
-    found = results.simulations.of(molecule)
+    simulation = (number.answered_by_simulation, number.architecture)
+    if speed := results.speeds.of(*simulation):
+        return [_measured_bar(record) for record in speed.records]
+    found = results.simulations.of(*simulation)
     if not found:
-        reason = results.simulations.why_not(molecule, results.scale)
+        reason = results.simulations.why_not(*simulation, results.scale)
         return [_Bar(_own_label(""), f"missing: {reason}", own=True)]
     bars = []
     for analysis in found:
@@ -117,11 +117,11 @@ def _speeds(molecule: str, results: Results) -> list[_Bar]:
     return bars
 
 
-def _measured_bar(speed: Speed, contestant: str) -> _Bar:
-    record = speed.of(contestant)
+def _measured_bar(record: Record) -> _Bar:
+    label = f"{record.contestant} (here)"
     if record.unavailable:
-        return _Bar(f"{contestant} (here)", "not measured", own=True)
-    return _Bar(f"{contestant} (here)", record.steps_text, record.steps, own=True)
+        return _Bar(label, "not measured", own=True)
+    return _Bar(label, record.steps_text, record.steps, own=True)
 
 
 def _own_label(weights: str) -> str:
@@ -135,15 +135,14 @@ def _draw(panel: Axes, bars: Sequence[_Bar], *, hatched: bool) -> None:
     """
     for k, bar in enumerate(bars):
         if bar.value is not None:
-            colour = _OURS if bar.own else _PAPER if "reported" in bar.label else _LITERATURE
             hollow = bar.own and hatched
             panel.barh(
                 k,
                 bar.value,
                 xerr=bar.std,
                 height=0.72,
-                color="none" if hollow else colour,
-                edgecolor=colour,
+                color="none" if hollow else bar.colour,
+                edgecolor=bar.colour,
                 hatch="////" if hollow else None,
                 error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": "#444444"},
             )

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from camp.report.paper import PaperNumber, significant
-from camp.report.results import TaskResult, is_generated, mean_std
+from camp.report.results import TaskResult, mean_std
 from camp.report.simulations import Analysis, Displacement, Profile
 from camp.report.style import COLOURS, provenance_text
 
@@ -24,7 +24,7 @@ def foot_text(
     groups: list[TaskResult | Analysis] = [*evaluations, *analyses]
     notes = [f"{analysis.simulation}: {analysis.note}" for analysis in analyses if analysis.note]
     parts = [provenance_text(groups, scale, "no simulation"), *dict.fromkeys(notes), *remarks]
-    if any(is_generated(group.data) for group in groups):
+    if any(group.generated for group in groups):
         parts.append("Results on generated data are not comparable with the paper or experiment")
     return ". ".join(parts) + "."
 

@@ -1,38 +1,64 @@
-"""The numbers that the paper prints, and which task or simulation answers which of them."""
+"""The numbers that a paper prints, and what of ours answers each of them."""
 
 import csv
 import math
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from camp.errors import InputError
+from camp.report.metrics import METRICS, Metric, proper_unit
+from camp.settings.words import suggestion
 
-COLUMNS = ("id", "where", "task", "train_size", "model", "metric", "unit", "value", "std")
+COLUMNS = (
+    "id",
+    "where",
+    "task",
+    "system",
+    "setting",
+    "setting_value",
+    "train_size",
+    "model",
+    "metric",
+    "unit",
+    "value",
+    "std",
+    "reference",
+    "architecture",
+    "answered_by_task",
+    "answered_by_simulation",
+)
 
 
 @dataclass(frozen=True)
 class PaperNumber:
-    """One printed number; ``model`` is CAMP, another model or AIMD (a reference).
+    """One printed number.
 
-    ``std`` is the printed standard deviation, None where the paper prints none. ``decimals`` and
-    ``std_decimals`` count the printed digits behind the decimal point.
+    ``model`` is as the paper names it; ``architecture`` is that model here, empty for numbers that
+    are only quoted. One of ours is answered by the evaluations of a task or by a simulation.
+    ``task`` is what the paper says it is of, ``system`` the substance alone; ``setting`` and
+    ``setting_value`` say what an ablation changed. ``std`` is the printed standard deviation, None
+    where the paper prints none; ``decimals`` and ``std_decimals`` count the printed digits behind
+    the decimal point. ``reference`` is the value from which a printed error of a property counts.
     """
 
     id: str
     where: str
-    task: str
-    train_size: int | None
     model: str
-    metric: str
+    metric: Metric
     unit: str
     value: float
-    std: float | None
-    decimals: int
-    std_decimals: int
+    std: float | None = None
+    decimals: int = 0
+    std_decimals: int = 0
+    task: str = ""
+    system: str = ""
+    setting: str = ""
+    setting_value: str = ""
+    train_size: int | None = None
+    reference: float | None = None
+    architecture: str = ""
+    answered_by_task: str = ""
+    answered_by_simulation: str = ""
 
     @property
     def rounding(self) -> float:
@@ -41,10 +67,11 @@ class PaperNumber:
 
     @property
     def shown_unit(self) -> str:
-        """The unit with its proper signs; the file is plain ASCII."""
-        return (
-            self.unit.replace("/A", "/Å").replace("1e-5 cm2/s", "10⁻⁵ cm²/s").replace("1/s", "s⁻¹")
-        )
+        return proper_unit(self.unit)
+
+    @property
+    def shown_task(self) -> str:
+        return self.task.replace("(A)", "(Å)")
 
     @property
     def shown(self) -> str:
@@ -70,9 +97,10 @@ def _decimals(text: str) -> int:
 
 
 def read_paper_numbers(path: str | Path) -> list[PaperNumber]:
-    """All rows of the table of the paper's numbers, in its order.
+    """All rows of the table of a paper's numbers, in its order.
 
-    :raises InputError: missing file, missing column, a value that is not a number.
+    :raises InputError: missing file or column, a value that is not a number, an unknown metric or
+        unit, a number with two answers.
     """
     path = Path(path)
     try:
@@ -84,61 +112,40 @@ def read_paper_numbers(path: str | Path) -> list[PaperNumber]:
             rows = list(reader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
     numbers = []
     for line, row in enumerate(rows, start=2):
         try:
-            number = PaperNumber(
-                id=row["id"],
-                where=row["where"],
-                task=row["task"],
-                train_size=int(row["train_size"]) if row["train_size"] else None,
-                model=row["model"],
-                metric=row["metric"],
-                unit=row["unit"],
-                value=float(row["value"]),
-                std=float(row["std"]) if row["std"] else None,
-                decimals=_decimals(row["value"]),
-                std_decimals=_decimals(row["std"]),
-            )
+            numbers.append(_number(row))
+        except InputError as error:
+            raise InputError(f"{path}, line {line}: {error}") from None
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}, line {line}: {error}; put a number there") from None
-        numbers.append(number)
     return numbers
 
 
-def read_answering(*paths: str | Path) -> dict[str, str]:
-    """Which task or simulation answers which number: {id: name}, from the ``paper`` entries.
-
-    :param paths: YAML files {task: {paper: {energy: id, forces: id}, …}, …} and
-        {simulation: {paper: {diffusivity: id, diffusivity_mae: id, stability: id, speed: [id,
-        …]}, …}, …}.
-    :raises InputError: missing file, not such a file, two answers for one number.
-    """
-    names: dict[str, str] = {}
-    for path in map(Path, paths):
-        for name, entry in _entries(path).items():
-            given = (entry.get("paper") or {}).values()
-            for identifier in chain.from_iterable([i] if isinstance(i, str) else i for i in given):
-                if identifier in names:
-                    raise InputError(
-                        f"{path}: {identifier} is answered by both {names[identifier]} and {name}; "
-                        "name it in one of them only"
-                    )
-                names[identifier] = name
-    return names
-
-
-def _entries(path: Path) -> dict[str, Any]:
-    """The table {name: {…}, …} of a YAML file."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a YAML file ({reason})") from None
-    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-        raise InputError(
-            f"{path}: not a table of tasks or simulations; give the file that lists them by name"
-        )
-    return content
+def _number(row: dict[str, str]) -> PaperNumber:
+    """:raises InputError: without the name of the file."""
+    if row["metric"] not in METRICS:
+        raise InputError(f"no metric {row['metric']!r}{suggestion(row['metric'], [*METRICS])}")
+    metric = METRICS[row["metric"]]
+    if row["unit"] not in metric.units:
+        known = ", ".join(metric.units)
+        raise InputError(f"{metric.name} in {row['unit']!r}; it must be in one of {known}")
+    if row["answered_by_task"] and row["answered_by_simulation"]:
+        raise InputError(f"{row['id']} is answered by both a task and a simulation; name one")
+    if metric.needs_reference and not row["reference"]:
+        raise InputError(f"{metric.name} needs the reference that its error counts from")
+    texts = ("id", "where", "task", "system", "setting", "setting_value", "model", "unit")
+    answers = ("architecture", "answered_by_task", "answered_by_simulation")
+    return PaperNumber(
+        **{name: row[name] for name in (*texts, *answers)},
+        metric=metric,
+        value=float(row["value"]),
+        std=float(row["std"]) if row["std"] else None,
+        decimals=_decimals(row["value"]),
+        std_decimals=_decimals(row["std"]),
+        train_size=int(row["train_size"]) if row["train_size"] else None,
+        reference=float(row["reference"]) if row["reference"] else None,
+    )

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from camp.errors import InputError
 from camp.files import read_json
-from camp.settings import Scale
+from camp.settings import Scale, TrainingSettings
+from camp.settings.architectures import find_architecture
+from camp.settings.sections import ResourceSettings
 
 HEADINGS = ("", "done", "jobs left", "steps left", "steps/s", "hours left", "on")
 UNKNOWN = "?"
@@ -16,17 +18,17 @@ UNKNOWN = "?"
 
 @dataclass(frozen=True)
 class Item:
-    """The trainings of one task, or the replicas of one simulation.
+    """The trainings of an architecture in one task, or the replicas of one simulation.
 
-    ``steps`` are left at most, all jobs together, and None if nothing tells; ``rate`` is measured
-    in steps per second, None if it was not; ``side_by_side`` steps are made at a time.
+    ``steps`` are left at most, all jobs together; ``rate`` is measured in steps per second, None if
+    it was not; ``side_by_side`` steps are made at a time.
     """
 
     name: str
     done: int
     wanted: int
     jobs: int
-    steps: int | None
+    steps: int
     rate: float | None
     device: str
     side_by_side: int = 1
@@ -36,7 +38,7 @@ class Item:
         """At most, of one device."""
         if self.steps == 0:
             return 0.0
-        if self.steps is None or self.rate is None:
+        if self.rate is None:
             return None
         return self.steps / self.side_by_side / self.rate / 3600
 
@@ -45,7 +47,7 @@ class Item:
             self.name,
             f"{self.done}/{self.wanted}",
             str(self.jobs),
-            UNKNOWN if self.steps is None else f"{self.steps:,}",
+            f"{self.steps:,}",
             UNKNOWN if self.rate is None else f"{self.rate:.3g}",
             UNKNOWN if self.hours is None else f"{self.hours:.1f}",
             self.device,
@@ -74,7 +76,7 @@ class Plan:
             unknown = [item.name for item in own if item.hours is None]
             line = f"{device} hours left: at most {known:.1f}"
             if unknown:
-                line += f", and {', '.join(unknown)}, whose speed or length is not known yet"
+                line += f", and {', '.join(unknown)}, whose speed is not known yet"
             lines.append(line)
         lines.append(f"disk used by this scale: {self.bytes_now / 1e9:.2f} GB")
         lines += [
@@ -94,48 +96,46 @@ def make_plan(scale: Scale, results: Path) -> Plan:
     trainings: tuple[Item, ...] = ()
     if scale.weights == "own":
         trainings = tuple(
-            _training(scale, task, results / "training" / task) for task in scale.tasks
+            _training(scale, name, architecture, results / "training" / name)
+            for name, task in scale.tasks.items()
+            for architecture in task.models
         )
     simulations = tuple(_simulation(scale, name, results) for name in scale.simulations)
     size = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
     return Plan(scale.name, trainings, simulations, size)
 
 
-def _training(scale: Scale, task: str, folder: Path) -> Item:
+def _training(scale: Scale, task: str, architecture: str, folder: Path) -> Item:
     settings = scale.tasks[task]
-    seeds = settings["seeds"]
-    together = len(seeds) if settings["seeds_together"] else 1
-    most = _most_steps(settings["split"]["train"], settings["training"])
+    runs = [run for run in scale.runs(task) if run.architecture == architecture]
+    together = len(runs) if settings.seeds_together else 1
+    most = _most_steps(settings.split.train, settings.models[architecture].training)
     done, left, rates = 0, 0, []
-    for seed in seeds:
-        steps, seconds = _progress(folder / f"seed-{seed}" / "metrics.csv")
+    for run in runs:
+        steps, seconds = _progress(folder / run.name / "metrics.csv")
         if seconds:
             rates.append(steps / seconds)
-        if (folder / f"seed-{seed}" / "training.json").exists():
+        if (folder / run.name / "training.json").exists():
             done += 1
-        elif most is not None:
+        else:
             left += max(most - steps, 0)
-    unfinished = len(seeds) - done
+    unfinished = len(runs) - done
     return Item(
-        name=task,
+        name=f"{task} ({find_architecture(architecture).label})",
         done=done,
-        wanted=len(seeds),
+        wanted=len(runs),
         jobs=math.ceil(unfinished / together),
-        steps=None if unfinished and most is None else left,
+        steps=left,
         rate=sum(rates) / len(rates) if rates else None,
-        device=_device(settings),
+        device=_device(settings.resources),
         side_by_side=together,
     )
 
 
-def _most_steps(structures: int | str, training: dict) -> int | None:
+def _most_steps(structures: int, training: TrainingSettings) -> int:
     """Steps of one training that does not end early."""
-    limits = []
-    if training["max_steps"] is not None:
-        limits.append(training["max_steps"])
-    if isinstance(structures, int):
-        limits.append(training["max_epochs"] * math.ceil(structures / training["batch_size"]))
-    return min(limits, default=None)
+    most = training.max_epochs * math.ceil(structures / training.batch_size)
+    return most if training.max_steps is None else min(most, training.max_steps)
 
 
 def _progress(metrics: Path) -> tuple[int, float]:
@@ -151,14 +151,14 @@ def _progress(metrics: Path) -> tuple[int, float]:
 
 def _simulation(scale: Scale, name: str, results: Path) -> Item:
     settings = scale.simulations[name]
-    md, parts = settings["md"], scale.parts(name)
+    md, parts = settings.md, settings.parts
     summaries = [
         read_json(file)
         for part in parts
         if (file := results / "md" / name / part / "simulation.json").exists()
     ]
-    steps = round(1000 * (md["equilibration"] + md["length"]) / md["timestep"])
-    replicas = md["replicas"] // len(parts)
+    steps = round(1000 * (md.equilibration + md.length) / md.timestep)
+    replicas = md.replicas // len(parts)
     left = len(parts) - len(summaries)
     rates = list(_measured_rates(results / "speed" / f"{name}.json"))
     rates = rates or [
@@ -170,23 +170,23 @@ def _simulation(scale: Scale, name: str, results: Path) -> Item:
     return Item(
         name=name,
         done=len(summaries) * replicas,
-        wanted=md["replicas"],
+        wanted=md.replicas,
         jobs=left,
         steps=left * replicas * steps,
         rate=sum(rates) / len(rates) if rates else None,
-        device=_device(settings),
+        device=_device(settings.resources),
     )
 
 
 def _measured_rates(speed: Path) -> Iterator[float]:
     if speed.exists():
         for record in read_json(speed):
-            if record["contestant"] == "CAMP" and record.get("md_steps_per_second"):
+            if record["kind"] == "accelerated" and record.get("md_steps_per_second"):
                 yield record["md_steps_per_second"]
 
 
-def _device(settings: dict) -> str:
-    return "GPU" if settings["resources"]["gpu"] else "CPU"
+def _device(resources: ResourceSettings) -> str:
+    return "GPU" if resources.gpu else "CPU"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every CAMP number of the paper against ours, with a verdict.
+"""Every number of a paper that one of our models answers, against ours, with a verdict.
 
 How a verdict is found. The printed value x counts as reproduced within a tolerance of
 
@@ -11,8 +11,8 @@ Outside, an error that is smaller and a stability or speed that is larger is 'be
 'worse'; a property with a target value, as a diffusivity, 'differs'. On data that are not the
 paper's no verdict is given, whatever the numbers are.
 
-A stability cannot be longer than the simulation. The paper's CAMP runs are all stable to their end,
-so that its number x is their length, and
+A stability cannot be longer than the simulation. The papers' runs are all stable to their end, so
+that the number x is their length, and
 
 - runs that are all stable to their end, but shorter than x, neither confirm nor contradict it: the
   verdict says how long they are ('stable to the end of 20 ps (paper: 50 ps)');
@@ -22,13 +22,15 @@ so that its number x is their length, and
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from camp.report.answers import Answer, answers
+from camp.report.declarations import Paper
 from camp.report.pages import page, paragraph, rows_to_csv
 from camp.report.paper import PaperNumber, significant
-from camp.report.results import GENERATED_REMARK, SPEED, Answer, Results, answers, is_generated
+from camp.report.provenance import GENERATED_REMARK
+from camp.report.results import Results
 
 CSV_COLUMNS = (
     "id",
@@ -45,26 +47,15 @@ CSV_COLUMNS = (
     "runs",
     "simulated_ps",
     "data",
+    "architecture",
     "weights",
     "scale",
     "verdict",
     "note",
 )
-LARGER_IS_BETTER = ("stability", SPEED)
-TARGETS = ("diffusivity",)
 SHORTER = "stable in shorter runs"
 NOT_COMPARABLE = "not comparable (generated data)"
 MISSING = "missing"
-_QUANTITIES = {
-    "energy_mae": "Energy MAE",
-    "energy_rmse": "Energy RMSE",
-    "forces_mae": "Forces MAE",
-    "forces_rmse": "Forces RMSE",
-    "diffusivity": "Diffusivity",
-    "diffusivity_mae": "Diffusivity MAE",
-    "stability": "Stability",
-    SPEED: "MD speed, V100",
-}
 # Colour-blind-safe backgrounds; the sign and the word say the same.
 _LOOKS = {
     "reproduced": ("✓", "#cfe6f5"),
@@ -118,7 +109,7 @@ def judge(number: PaperNumber, answer: Answer) -> str:
     stabilities, stable in shorter runs."""
     if answer.value is None:
         return MISSING
-    if is_generated(answer.data):
+    if answer.generated:
         return NOT_COMPARABLE
     difference = answer.value - number.value
     # The margin is for values that are equal but for binary rounding.
@@ -126,17 +117,18 @@ def judge(number: PaperNumber, answer: Answer) -> str:
         return "reproduced"
     # The mean is the length only if every run lasted to its end.
     lasted = answer.simulated is not None and answer.value >= answer.simulated * (1 - 1e-6)
-    if number.metric == "stability" and lasted:
+    if number.metric.quantity == "stability" and lasted:
         return SHORTER
-    if number.metric in TARGETS:
+    if number.metric.better == "nearer":
         return "differs"
-    return "better" if (difference > 0) == (number.metric in LARGER_IS_BETTER) else "worse"
+    return "better" if (difference > 0) == (number.metric.better == "larger") else "worse"
 
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """All CAMP numbers of the paper, in its order."""
+    """All numbers of a paper that one of our models answers, in its order."""
 
+    paper: str  # its label
     rows: tuple[Row, ...]
     scale: str
 
@@ -176,28 +168,21 @@ class Scoreboard:
             *(_html_row(row) for row in self.rows),
             "</tbody></table>",
         ]
-        return page(f"Scoreboard, scale {self.scale}", "\n".join(body))
+        return page(f"Scoreboard of the paper {self.paper}, scale {self.scale}", "\n".join(body))
 
     @property
     def _has_generated(self) -> bool:
-        return any(is_generated(row.answer.data) for row in self.rows)
+        return any(row.answer.generated for row in self.rows)
 
 
-def make_scoreboard(
-    numbers: Sequence[PaperNumber], answering: Mapping[str, str], results: Results
-) -> Scoreboard:
-    """Compare every CAMP number of the paper with ours.
-
-    :param numbers: all numbers of the paper; those of other models are left out.
-    :param answering: {id: task or simulation}.
-    """
+def make_scoreboard(paper: Paper, results: Results) -> Scoreboard:
+    """Compare every number of a paper that one of our models answers with ours."""
     rows = [
         Row(number, answer, judge(number, answer))
-        for number in numbers
-        if number.model == "CAMP"
-        for answer in answers(number, answering, results)
+        for number in paper.own_numbers
+        for answer in answers(number, results)
     ]
-    return Scoreboard(tuple(rows), results.scale)
+    return Scoreboard(paper.label, tuple(rows), results.scale)
 
 
 def _csv_row(row: Row, scale: str) -> dict[str, object]:
@@ -207,7 +192,7 @@ def _csv_row(row: Row, scale: str) -> dict[str, object]:
         "where": number.where,
         "task": number.task,
         "train_size": number.train_size,
-        "metric": number.metric,
+        "metric": number.metric.name,
         "unit": number.unit,
         "paper": number.value,
         "paper_std": number.std,
@@ -217,6 +202,7 @@ def _csv_row(row: Row, scale: str) -> dict[str, object]:
         "runs": answer.runs,
         "simulated_ps": answer.simulated,
         "data": answer.data,
+        "architecture": number.architecture,
         "weights": answer.weights,
         "scale": scale,
         "verdict": row.verdict,
@@ -230,9 +216,9 @@ def _html_row(row: Row) -> str:
     sign, colour = _LOOKS[row.kind]
     texts = (
         number.where,
-        number.task.replace("(A)", "(Å)"),
+        number.shown_task,
         "" if number.train_size is None else str(number.train_size),
-        f"{_QUANTITIES[number.metric]} ({number.shown_unit})",
+        f"{number.metric.title} ({number.shown_unit})",
         number.shown,
         ours,
         answer.count_label if answer.value is not None else "",

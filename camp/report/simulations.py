@@ -9,6 +9,7 @@ import numpy as np
 
 from camp.errors import InputError
 from camp.files import read_json
+from camp.report.provenance import Origin, provenance
 
 # What the folder of a simulation holds for us: its analysis, or the reason why there is none.
 FILES = ("analysis.json", "unavailable.json")
@@ -50,19 +51,21 @@ class Displacement:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One simulation with one kind of weights, or a reference that was only analysed.
+    """One simulation with one model, or a reference that was only analysed.
 
     ``stable`` (ps), ``speeds`` (steps/s) and ``drifts`` (eV/atom/ps) have one entry for each run
     that has the number, ``energies`` (eV/atom) one array for each run over ``energy_times`` (ps).
-    ``missing`` gives reasons, by quantity. Of a reference only the data, ``rdf``, ``adf`` and
-    ``msd`` mean something.
+    ``missing`` gives reasons, by section and entry of it, such as ("rdf", "O-O"); "" is all of the
+    section. Of a reference only the data, ``rdf``, ``adf`` and ``msd`` mean something.
     """
 
     file: Path
     simulation: str
     title: str
+    architecture: str
     weights: str
     data: str
+    generated: bool
     train_size: int | None
     note: str
     runs: int
@@ -79,7 +82,7 @@ class Analysis:
     rdf_valid_to: float | None
     adf: Mapping[str, Profile]
     msd: Mapping[str, Displacement]
-    missing: Mapping[str, str]
+    missing: Mapping[tuple[str, str], str]
 
     @property
     def count_label(self) -> str:
@@ -88,16 +91,16 @@ class Analysis:
         return f"{length}, {self.temperature:g} K, {self.timestep:g} fs"
 
     @property
-    def origin(self) -> str:
-        """Data and weights in one line."""
+    def provenance(self) -> str:
+        """Model, data and weights in one line."""
         size = "" if self.train_size is None else f" ({self.train_size} training structures)"
-        return f"data: {self.data}; weights: {self.weights}{size}"
+        return f"{provenance(self.architecture, self.data, self.weights)}{size}"
 
-    def why_not(self, quantity: str) -> str:
-        """The reason why a quantity such as 'rdf O-O' or 'stability' is not there."""
-        section = quantity.partition(" ")[0]
+    def why_not(self, section: str, entry: str = "") -> str:
+        """The reason why a section such as 'stability', or one entry of it, is not there."""
+        quantity = f"{section} {entry}".rstrip()
         nothing = f"the analysis of {self.simulation} has no {quantity}"
-        return self.missing.get(quantity) or self.missing.get(section) or nothing
+        return self.missing.get((section, entry)) or self.missing.get((section, "")) or nothing
 
     @property
     def only_displacement(self) -> Displacement | None:
@@ -107,20 +110,22 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Simulations:
-    """What one scale has: analyses by (simulation, weights), reasons for those without."""
+    """What one scale has: analyses, and reasons for simulations without one, by architecture."""
 
-    analyses: Mapping[tuple[str, str], Analysis] = field(default_factory=dict)
-    unavailable: Mapping[str, str] = field(default_factory=dict)
+    analyses: Mapping[Origin, Analysis] = field(default_factory=dict)
+    unavailable: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def of(self, simulation: str) -> list[Analysis]:
-        return [found for (name, _), found in sorted(self.analyses.items()) if name == simulation]
+    def of(self, simulation: str, architecture: str) -> list[Analysis]:
+        """The analyses of a simulation with one architecture: one for each kind of weights."""
+        wanted = (simulation, architecture)
+        return [found for origin, found in sorted(self.analyses.items()) if origin[:2] == wanted]
 
-    def only(self, simulation: str) -> Analysis | None:
-        """The analysis of a simulation, None without one.
+    def only(self, simulation: str, architecture: str) -> Analysis | None:
+        """The analysis of a simulation with one architecture, None without one.
 
         :raises InputError: there are several, with different weights.
         """
-        found = self.of(simulation)
+        found = self.of(simulation, architecture)
         if len(found) > 1:
             weights = ", ".join(analysis.weights for analysis in found)
             raise InputError(
@@ -128,11 +133,10 @@ class Simulations:
             )
         return found[0] if found else None
 
-    def why_not(self, simulation: str, scale: str) -> str:
+    def why_not(self, simulation: str, architecture: str, scale: str) -> str:
         """The reason why a simulation is not there."""
-        return self.unavailable.get(
-            simulation, f"simulation {simulation} is not run at scale {scale}"
-        )
+        nothing = f"simulation {simulation} is not run at scale {scale}"
+        return self.unavailable.get((simulation, architecture), nothing)
 
 
 def runs_text(runs: int, length: float) -> str:
@@ -146,8 +150,8 @@ def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
     :param paths: files, or folders that are searched for FILES.
     :raises InputError: an unreadable file, a missing key, another scale, a simulation given twice.
     """
-    analyses: dict[tuple[str, str], Analysis] = {}
-    unavailable: dict[str, str] = {}
+    analyses: dict[Origin, Analysis] = {}
+    unavailable: dict[tuple[str, str], str] = {}
     for path in map(Path, paths):
         for file in _files(path):
             content = _content(file)
@@ -155,15 +159,19 @@ def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
             if found != scale:
                 raise InputError(f"{file}: of scale {found}, not {scale}; give files of one scale")
             if "unavailable" in content:
-                unavailable[str(content.get("simulation"))] = content["unavailable"]
+                if not {"simulation", "architecture"} <= content.keys():
+                    raise InputError(f"{file}: says of no simulation and model that it is missing")
+                key = (content["simulation"], content["architecture"])
+                unavailable[key] = content["unavailable"]
                 continue
             analysis = _parsed(file, content)
-            key = (analysis.simulation, analysis.weights)
-            if key in analyses:
+            origin = Origin(analysis.simulation, analysis.architecture, analysis.weights)
+            if origin in analyses:
                 raise InputError(
-                    f"{file}: {key[0]} with {key[1]} weights is given twice; give it once"
+                    f"{file}: {origin.name} with {origin.weights} weights is given twice; give it "
+                    "once"
                 )
-            analyses[key] = analysis
+            analyses[origin] = analysis
     return Simulations(analyses, unavailable)
 
 
@@ -195,22 +203,24 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _parsed(path: Path, content: Mapping[str, Any]) -> Analysis:
-    missing: dict[str, str] = {}
+    missing: dict[tuple[str, str], str] = {}
     try:
         if content.get("reference"):
             name, settings = "reference", dict.fromkeys(("length", "temperature", "timestep"), 0.0)
-            title = f"AIMD, {content['frames']} frames"
+            title, architecture = f"AIMD, {content['frames']} frames", ""
         else:
             name, settings = content["simulation"], content["settings"]
-            title = name
+            title, architecture = name, content["architecture"] or ""
         replicas = content.get("replicas", [])
         energy = content.get("energy") or {}
         return Analysis(
             file=path,
             simulation=name,
             title=content.get("title") or title,
+            architecture=architecture,
             weights=content.get("weights") or "",
             data=content["data"] or "unnamed",
+            generated=content["generated"],
             train_size=content.get("train_size"),
             note="; ".join(filter(None, [content.get("note"), *_endings(replicas)])),
             runs=len(replicas),
@@ -259,15 +269,19 @@ def _endings(replicas: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _with_reason(
-    content: Mapping[str, Any], section: str, missing: dict[str, str]
-) -> dict[str, str]:
+    content: Mapping[str, Any], section: str, missing: dict[tuple[str, str], str]
+) -> dict[tuple[str, str], str]:
     if reason := (content.get(section) or {}).get("reason"):
-        missing[section] = reason
+        missing[section, ""] = reason
     return missing
 
 
 def _profiles(
-    content: Mapping[str, Any], section: str, axis: str, entries: str, missing: dict[str, str]
+    content: Mapping[str, Any],
+    section: str,
+    axis: str,
+    entries: str,
+    missing: dict[tuple[str, str], str],
 ) -> dict[str, Profile]:
     """The distributions of a section; what has no mean goes to the reasons."""
     _with_reason(content, section, missing)
@@ -276,7 +290,7 @@ def _profiles(
     for name, entry in (given.get(entries) or {}).items():
         if entry.get("mean") is None:
             reason = entry.get("reason") or given.get("reason")
-            missing[f"{section} {name}"] = reason or f"{section} of {name} could not be computed"
+            missing[section, name] = reason or f"{section} of {name} could not be computed"
             continue
         x, mean = _array(given[axis]), _array(entry["mean"])
         std = np.zeros_like(mean) if entry.get("std") is None else _array(entry["std"])
@@ -286,7 +300,9 @@ def _profiles(
     return profiles
 
 
-def _displacements(content: Mapping[str, Any], missing: dict[str, str]) -> dict[str, Displacement]:
+def _displacements(
+    content: Mapping[str, Any], missing: dict[tuple[str, str], str]
+) -> dict[str, Displacement]:
     _with_reason(content, "msd", missing)
     given = content.get("msd") or {}
     displacements = {}

@@ -13,16 +13,15 @@ from camp.errors import InputError
 from camp.files import read_json
 from camp.report.pages import markdown_row, page, paragraph, rows_to_csv
 from camp.report.paper import significant
+from camp.report.provenance import provenance
 
-OURS = "CAMP"
-LITERAL = "CAMP, literal"
-# Who may be measured, in the order of the table, and what they are.
-CONTESTANTS = {
+# What kinds of contestants there are.
+OURS, LITERAL = "accelerated", "literal"
+KINDS = {
     OURS: "accelerated",
-    "CAMP, plain": "plain torch, packed tensors, no tables",
+    "plain": "plain torch, packed tensors, no tables",
     LITERAL: "the equations of the paper on full 3^v tensors: stands in for the original code",
-    "MACE": "optional, from the package index",
-    "NequIP": "optional, from the package index",
+    "peer": "optional, from the package index",
 }
 TITLE = "Speed on this machine"
 CSV_COLUMNS = (
@@ -31,6 +30,8 @@ CSV_COLUMNS = (
     "atoms",
     "edges",
     "contestant",
+    "kind",
+    "architecture",
     "seconds_per_energy_forces",
     "md_steps_per_second",
     "times_literal",
@@ -72,6 +73,7 @@ class Record:
     """
 
     contestant: str
+    kind: str  # one of KINDS
     unavailable: str
     structure: str = ""
     atoms: int = 0
@@ -80,7 +82,8 @@ class Record:
     seconds: float = 0.0
     steps: float | None = None
     memory: int = 0
-    machine: str = ""
+    device: str = ""
+    machine: str = ""  # the device with all that its speed depends on
     engine: str = ""
     timestep: float = 0.0
     mode: str = ""
@@ -102,43 +105,44 @@ class Speed:
 
     simulation: str
     scale: str
-    data: str
+    task: str
+    architecture: str
     weights: str  # of our contestants
+    data: str
+    generated: bool
     note: str
-    records: tuple[Record, ...]
-
-    def of(self, contestant: str) -> Record:
-        """Of a key of CONTESTANTS; one that is not there was not measured."""
-        found = [record for record in self.records if record.contestant == contestant]
-        return found[0] if found else Record(contestant, "not asked for")
-
-    @property
-    def ours(self) -> Record:
-        return self.of(OURS)
+    ours: Record
+    records: tuple[Record, ...]  # of all contestants, ours among them
 
     def times_literal(self, record: Record) -> float | None:
         """How many times faster than the literal equations energy and forces are."""
-        literal = self.of(LITERAL)
-        return None if literal.unavailable else literal.seconds / record.seconds
+        literal = [one for one in self.records if one.kind == LITERAL and not one.unavailable]
+        return literal[0].seconds / record.seconds if literal else None
 
     @property
     def title(self) -> str:
-        """Structure, data, weights and machine in one line."""
+        """Structure, model, data, weights and machine in one line."""
         ours = self.ours
         return (
             f"{self.simulation}: {ours.structure}, {ours.atoms} atoms, {ours.edges} edges within "
-            f"{ours.cutoff:g} Å; data: {self.data}; weights: {self.weights}; {ours.machine}"
+            f"{ours.cutoff:g} Å; {provenance(self.architecture, self.data, self.weights)}; "
+            f"{ours.machine}"
         )
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """What was measured at one scale, by simulation."""
+    """What was measured at one scale, by simulation and architecture."""
 
-    by_simulation: Mapping[str, Speed] = field(default_factory=dict)
+    measured: Mapping[tuple[str, str], Speed] = field(default_factory=dict)
 
-    def of(self, simulation: str | None) -> Speed | None:
-        return self.by_simulation.get(simulation or "")
+    def of(self, simulation: str, architecture: str) -> Speed | None:
+        return self.measured.get((simulation, architecture))
+
+    def of_task(self, task: str, architecture: str) -> list[Speed]:
+        """Those measured with the models of a task."""
+        wanted = (task, architecture)
+        return [one for one in self.measured.values() if (one.task, one.architecture) == wanted]
 
 
 def collect_speeds(paths: Iterable[str | Path], scale: str) -> Speeds:
@@ -147,7 +151,7 @@ def collect_speeds(paths: Iterable[str | Path], scale: str) -> Speeds:
     :param paths: files with a list of records each, or folders that are searched for them.
     :raises InputError: an unreadable or foreign file, another scale, a simulation given twice.
     """
-    speeds: dict[str, Speed] = {}
+    speeds: dict[tuple[str, str], Speed] = {}
     for path in map(Path, paths):
         for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
             speed = _parsed(file)
@@ -155,9 +159,10 @@ def collect_speeds(paths: Iterable[str | Path], scale: str) -> Speeds:
                 raise InputError(
                     f"{file}: of scale {speed.scale}, not {scale}; give files of one scale"
                 )
-            if speed.simulation in speeds:
+            key = (speed.simulation, speed.architecture)
+            if key in speeds:
                 raise InputError(f"{file}: {speed.simulation} is given twice; give it once")
-            speeds[speed.simulation] = speed
+            speeds[key] = speed
     return Speeds(speeds)
 
 
@@ -165,21 +170,27 @@ def _parsed(file: Path) -> Speed:
     content = read_json(file)
     try:
         records = tuple(_record(one) for one in content)
-        labels = {name: content[0][name] for name in ("simulation", "scale", "data", "weights")}
-        speed = Speed(**labels, note=content[0].get("note", ""), records=records)
-        if speed.ours.unavailable:
-            raise ValueError(f"it has no {OURS}")
+        names = ("simulation", "scale", "task", "architecture", "weights", "data", "generated")
+        labels = {name: content[0][name] for name in names}
+        ours = [record for record in records if record.kind == OURS and not record.unavailable]
+        if not ours:
+            raise ValueError("our model is not among them")
+        note = content[0].get("note", "")
+        speed = Speed(**labels, note=note, ours=ours[0], records=records)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(f"{file}: not measured speeds ({error}); measure again") from None
     return speed
 
 
 def _record(content: Mapping[str, Any]) -> Record:
+    if content["kind"] not in KINDS:
+        raise ValueError(f"no kind {content['kind']!r}")
     if "unavailable" in content:
-        return Record(content["contestant"], content["unavailable"])
+        return Record(content["contestant"], content["kind"], content["unavailable"])
     steps = content["md_steps_per_second"]
     return Record(
         contestant=content["contestant"],
+        kind=content["kind"],
         unavailable="",
         structure=content["structure"],
         atoms=content["atoms"],
@@ -188,6 +199,7 @@ def _record(content: Mapping[str, Any]) -> Record:
         seconds=float(content["seconds_per_energy_forces"]),
         steps=None if steps is None else float(steps),
         memory=content["peak_memory_bytes"],
+        device=content["device"],
         machine=_machine(content),
         engine=content["engine"],
         timestep=float(content["timestep_fs"]),
@@ -211,18 +223,16 @@ class SpeedTable:
     """Measured speeds, ready to be written as CSV, HTML or Markdown."""
 
     speeds: tuple[Speed, ...]
+    heading: str = TITLE
+    caption: str = ""
 
     def to_csv(self) -> str:
         """One row for each structure and contestant, see CSV_COLUMNS."""
-        rows = [
-            _csv_row(speed, speed.of(contestant))
-            for speed in self.speeds
-            for contestant in CONTESTANTS
-        ]
+        rows = [_csv_row(speed, record) for speed in self.speeds for record in speed.records]
         return rows_to_csv(CSV_COLUMNS, rows)
 
     def to_html(self) -> str:
-        return page(TITLE, self.body())
+        return page(self.heading, paragraph(self.caption) + self.body())
 
     def body(self) -> str:
         """The tables with their explanation, without a page around them."""
@@ -231,20 +241,19 @@ class SpeedTable:
             parts += [paragraph(f"{speed.title}."), "<table><thead><tr>"]
             parts += [f"<th>{escape(heading)}</th>" for heading in _HEADINGS]
             parts.append("</tr></thead><tbody>")
-            parts += [_html_row(speed, speed.of(contestant)) for contestant in CONTESTANTS]
+            parts += [_html_row(speed, record) for record in speed.records]
             parts.append("</tbody></table>")
             if speed.note:
                 parts.append(paragraph(f"{speed.simulation}: {speed.note}.", "notes"))
         return "\n".join(parts)
 
     def to_markdown(self) -> str:
-        lines = [f"## {TITLE}", "", _CAPTION]
+        lines = [f"## {self.heading}", "", *([self.caption, ""] if self.caption else []), _CAPTION]
         for speed in self.speeds:
             lines += ["", f"{speed.title}.", "", markdown_row(_HEADINGS)]
             lines.append(markdown_row(["---"] * len(_HEADINGS)))
-            for contestant in CONTESTANTS:
-                texts = _texts(speed, speed.of(contestant))
-                lines.append(markdown_row([contestant, *texts]))
+            for record in speed.records:
+                lines.append(markdown_row([record.contestant, *_texts(speed, record)]))
         return "\n".join(lines) + "\n"
 
 
@@ -265,11 +274,11 @@ def _texts(speed: Speed, record: Record) -> list[str]:
 
 
 def _html_row(speed: Speed, record: Record) -> str:
-    name = record.contestant
+    name, what = record.contestant, KINDS[record.kind]
     first, *others = _texts(speed, record)
     kind = ' class="missing"' if record.unavailable else ""
     return (
-        f'<tr><th scope="row">{escape(name)}<small>{escape(CONTESTANTS[name])}</small></th>'
+        f'<tr><th scope="row">{escape(name)}<small>{escape(what)}</small></th>'
         f"<td{kind}>{escape(first)}</td>"
         + "".join(f"<td>{escape(text)}</td>" for text in others)
         + "</tr>"
@@ -280,6 +289,8 @@ def _csv_row(speed: Speed, record: Record) -> dict[str, object]:
     row: dict[str, object] = {
         "simulation": speed.simulation,
         "contestant": record.contestant,
+        "kind": record.kind,
+        "architecture": speed.architecture,
         "data": speed.data,
         "scale": speed.scale,
         "note": speed.note,

@@ -67,10 +67,10 @@ def _two_or_five(value: float, _: int) -> str:
 def provenance_text(
     groups: Sequence[TaskResult | Analysis], scale: str, nothing: str = "no evaluation"
 ) -> str:
-    """Where the numbers of a figure are from: data, weights, scale, seeds or runs."""
+    """Where the numbers of a figure are from: model, data, weights, scale, seeds or runs."""
     counts: dict[str, dict[str, None]] = {}
     for group in groups:
-        counts.setdefault(group.origin, {})[group.count_label] = None
+        counts.setdefault(group.provenance, {})[group.count_label] = None
     parts = ["; ".join([origin, *labels]) for origin, labels in counts.items()]
     return f"This work, scale {scale} — {' | '.join(parts) or nothing}"
 

@@ -1,22 +1,27 @@
 """The paper's tables with our numbers beside: raw (CSV) and laid out (HTML, Markdown)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from typing import Protocol
 
-from camp.errors import InputError
+from camp.report.answers import Answer, answers
+from camp.report.declarations import TableDeclaration, resolve
+from camp.report.inputs import Inputs
+from camp.report.metrics import capitalised
 from camp.report.pages import markdown_row, page, paragraph, rows_to_csv
 from camp.report.paper import PaperNumber, with_std
-from camp.report.results import GENERATED_REMARK, SPEED, Answer, Results, answers, is_generated
-from camp.report.speed import CONTESTANTS, Speed, SpeedTable
+from camp.report.provenance import GENERATED_REMARK
 from camp.report.speed import TITLE as SPEED_TITLE
+from camp.report.speed import Speed, SpeedTable
 
 CSV_COLUMNS = (
     "id",
     "task",
     "train_size",
     "model",
+    "architecture",
     "metric",
     "unit",
     "value",
@@ -30,128 +35,14 @@ CSV_COLUMNS = (
     "simulated_ps",
     "note",
 )
-QUANTITIES = {
-    "energy_mae": "Energy",
-    "energy_rmse": "Energy",
-    "forces_mae": "Forces",
-    "forces_rmse": "Forces",
-    "diffusivity_mae": "Diffusivity",
-    "stability": "Stability",
-    SPEED: "Speed",
-}
-
-Labels = Callable[[PaperNumber], tuple[str, ...]]
 
 
-def _quantity(number: PaperNumber) -> str:
-    return f"{QUANTITIES[number.metric]} ({number.shown_unit})"
+class Document(Protocol):
+    """What every table can be written as."""
 
-
-def _alone(number: PaperNumber) -> tuple[str, ...]:
-    return (_quantity(number),)
-
-
-def _by_size(number: PaperNumber) -> tuple[str, ...]:
-    return str(number.train_size), _quantity(number)
-
-
-def _by_molecule(number: PaperNumber) -> tuple[str, ...]:
-    molecule = number.task.split()[-1].replace("_", " ").capitalize()
-    return molecule, _quantity(number)
-
-
-def _by_setting(number: PaperNumber) -> tuple[str, ...]:
-    setting = number.task.partition(": ")[2].replace("(A)", "(Å)")
-    return setting[:1].upper() + setting[1:], number.id.rpartition("-")[2]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the paper prints one table: its title, the headings of the row labels, the labels."""
-
-    where: str
-    title: str
-    headings: tuple[str, ...]
-    labels: Labels
-    caption: str
-
-
-_STD_OVER_MODELS = (
-    "In parentheses: standard deviations over independently trained models (five in the paper)."
-)
-_SPEED = "Speed: MD steps per second for 192 atoms of water on one NVIDIA V100."
-
-LAYOUTS = {
-    "table-1": Layout(
-        "Table 1",
-        "Table 1: LiPS, by number of training structures",
-        ("Training size", "MAE"),
-        _by_size,
-        f"Mean absolute errors of energy and forces on the test set. {_STD_OVER_MODELS}",
-    ),
-    "table-2": Layout(
-        "Table 2",
-        "Table 2: LiPS, 19,000 training structures",
-        ("Quantity",),
-        _alone,
-        "MAE of forces, MAE of the diffusivity of Li⁺ (reference 1.35·10⁻⁵ cm²/s), and stability: "
-        "the time (at most 50 ps, the length of the paper's runs) before a simulation collapses, "
-        "standard deviations over runs (five in the paper) in parentheses.",
-    ),
-    "table-3": Layout(
-        "Table 3",
-        "Table 3: liquid water",
-        ("RMSE, speed",),
-        _alone,
-        f"Root-mean-square errors of energy and forces on the test set. {_SPEED} "
-        f"{_STD_OVER_MODELS}",
-    ),
-    "table-4": Layout(
-        "Table 4",
-        "Table 4: MD17, 950 training structures",
-        ("Molecule", "MAE"),
-        _by_molecule,
-        f"Mean absolute errors of the total energy and of forces. {_STD_OVER_MODELS}",
-    ),
-    "table-5": Layout(
-        "Table 5",
-        "Table 5: bilayer graphene",
-        ("MAE",),
-        _alone,
-        f"Mean absolute errors of energy and forces on the test set. {_STD_OVER_MODELS}",
-    ),
-    "table-s1": Layout(
-        "Table S1",
-        "Table S1: speed for water",
-        ("Quantity",),
-        _alone,
-        _SPEED,
-    ),
-    "table-s2": Layout(
-        "Table S2",
-        "Table S2: MD17, 9,500 training structures",
-        ("Molecule", "Quantity"),
-        _by_molecule,
-        "Mean absolute errors of the total energy and of forces, stability (the time, at most "
-        "300 ps, the length of the paper's runs, before a bond breaks; standard deviations over "
-        "runs, five in the paper, in parentheses) and MD steps per second on one NVIDIA V100.",
-    ),
-    "table-s3": Layout(
-        "Table S3",
-        "Table S3: rMD17, 950 training structures",
-        ("Molecule", "MAE"),
-        _by_molecule,
-        "Mean absolute errors of the total energy and of forces on 1,000 test structures.",
-    ),
-    "ablation": Layout(
-        "SI section 6",
-        "SI section 6: ablation on LiPS, 100 training structures",
-        ("Setting", "Value"),
-        _by_setting,
-        "Mean absolute error of the energy (meV/atom) for one setting changed at a time; the text "
-        "of the SI prints these numbers.",
-    ),
-}
+    def to_csv(self) -> str: ...
+    def to_html(self) -> str: ...
+    def to_markdown(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -174,7 +65,7 @@ class Column:
 class Table:
     """One table, ready to be written as CSV, HTML or Markdown."""
 
-    layout: Layout
+    declaration: TableDeclaration
     columns: tuple[Column, ...]
     labels: tuple[tuple[str, ...], ...]
     cells: tuple[tuple[Cell, ...], ...]
@@ -188,9 +79,9 @@ class Table:
 
     def to_html(self) -> str:
         body = [
-            paragraph(self.layout.caption),
+            paragraph(self.declaration.caption),
             "<table><thead><tr>",
-            *(f"<th>{escape(heading)}</th>" for heading in self.layout.headings),
+            *(f"<th>{escape(heading)}</th>" for heading in self.declaration.rows),
             *(_html_heading(column) for column in self.columns),
             "</tr></thead><tbody>",
         ]
@@ -204,12 +95,12 @@ class Table:
         body += [paragraph(note, "notes") for note in self.notes]
         if self.measured:
             body += [f"<h2>{SPEED_TITLE}</h2>", self.measured.body()]
-        return page(self.layout.title, "\n".join(body))
+        return page(self.declaration.heading, "\n".join(body))
 
     def to_markdown(self) -> str:
-        headings = [*self.layout.headings]
+        headings = [*self.declaration.rows]
         headings += [f"{column.heading} ({column.detail})" for column in self.columns]
-        lines = [f"## {self.layout.title}", "", self.layout.caption, ""]
+        lines = [f"## {self.declaration.heading}", "", self.declaration.caption, ""]
         lines += [markdown_row(headings), markdown_row(["---"] * len(headings))]
         for labels, cells in zip(self.labels, self.cells, strict=True):
             texts = [f"{c.text} [{c.detail}]" if c.detail else c.text for c in cells]
@@ -220,68 +111,83 @@ class Table:
         return f"{text}\n{self.measured.to_markdown()}" if self.measured else text
 
 
-def make_table(
-    name: str, numbers: Sequence[PaperNumber], answering: Mapping[str, str], results: Results
-) -> Table:
-    """One table of the paper, with a column of ours for each kind of weights.
+def make_table(name: str, inputs: Inputs) -> Document:
+    """The table of this name, as its paper declares it.
 
-    :param name: a key of LAYOUTS.
-    :param numbers: all numbers of the paper.
-    :param answering: {id: task or simulation}.
     :raises InputError: unknown name.
     """
-    if name not in LAYOUTS:
-        raise InputError(f"no table {name!r}; choose one of {', '.join(LAYOUTS)}")
-    layout = LAYOUTS[name]
-    printed = [number for number in numbers if number.where == layout.where]
-    # As in the paper, CAMP stands last.
-    models = sorted(dict.fromkeys(n.model for n in printed), key=lambda model: model == "CAMP")
-    by_place = {(number.id, number.model): number for number in printed}
-    ours = {n.id: answers(n, answering, results) for n in printed if n.model == "CAMP"}
+    table = inputs.paper.table(name)
+    return resolve(table.make)(table, inputs)
+
+
+def paper_table(table: TableDeclaration, inputs: Inputs) -> Table:
+    """A table as the paper prints it, with a column of ours for each kind of weights.
+
+    Its rows are those of the paper's own model; numbers of other models stand in the row with
+    the same labels.
+    """
+    results, printed = inputs.results, inputs.paper.printed(table.where)
+    own = [number for number in printed if number.architecture]
+    # As papers do, their own model stands last.
+    names = {number.model for number in own}
+    models = sorted(dict.fromkeys(n.model for n in printed), key=lambda model: model in names)
+    by_place = {(_labels(table, number), number.model): number for number in printed}
+    ours = {number: answers(number, results) for number in own}
     weights = sorted({a.weights for given in ours.values() for a in given if a.weights}) or [""]
 
     columns = [Column(model, "reported", ours=False) for model in models]
-    columns += [Column("CAMP, this work", _heading(w, results.scale), ours=True) for w in weights]
+    title = f"{inputs.paper.label}, this work"
+    columns += [Column(title, _heading(w, results.scale), ours=True) for w in weights]
     labels, cells = [], []
-    for number in _row_order(layout, [by_place[identifier, "CAMP"] for identifier in ours]):
-        given = ours[number.id]
-        reported = [by_place.get((number.id, model)) for model in models]
-        labels.append(layout.labels(number))
+    for number in _row_order(table, own):
+        labels.append(_labels(table, number))
+        reported = [by_place.get((labels[-1], model)) for model in models]
         cells.append(
             (
                 *(Cell(n.shown if n else "") for n in reported),
-                *(_cell(number, _with_weights(given, w, results.scale)) for w in weights),
+                *(_cell(number, _with_weights(ours[number], w, results.scale)) for w in weights),
             )
         )
     raw = [_reported_row(number) for number in printed]
-    raw += [
-        _our_row(by_place[identifier, "CAMP"], answer, results.scale)
-        for identifier, given in ours.items()
-        for answer in given
-    ]
+    raw += [_our_row(number, answer, results.scale) for number in own for answer in ours[number]]
     measured = [
         (number, speed)
-        for number in printed
-        if (number.model, number.metric) == ("CAMP", SPEED)
-        and (speed := results.speeds.of(answering.get(number.id)))
+        for number in own
+        if number.metric.answered_by == "speed"
+        and (speed := results.speeds.of(number.answered_by_simulation, number.architecture))
     ]
     raw += [row for number, speed in measured for row in _measured_rows(number, speed)]
-    flat = [answer for given in ours.values() for answer in given]
     return Table(
-        layout=layout,
+        declaration=table,
         columns=tuple(columns),
         labels=tuple(labels),
         cells=tuple(cells),
-        notes=_notes(ours, layout, by_place, any(is_generated(a.data) for a in flat)),
+        notes=_notes(table, ours),
         raw=tuple(raw),
         measured=SpeedTable(tuple(speed for _, speed in measured)) if measured else None,
     )
 
 
-def _row_order(layout: Layout, rows: Sequence[PaperNumber]) -> list[PaperNumber]:
+def speed_table(table: TableDeclaration, inputs: Inputs) -> SpeedTable:
+    """Everything that was measured on this machine."""
+    return SpeedTable(tuple(inputs.results.speeds.measured.values()), table.heading, table.caption)
+
+
+def _labels(table: TableDeclaration, number: PaperNumber) -> tuple[str, ...]:
+    """The labels of a number's row, one under each heading."""
+    return tuple(_label(number, what) for what in table.rows.values())
+
+
+def _label(number: PaperNumber, what: str) -> str:
+    if what == "quantity":
+        return f"{number.metric.label} ({number.shown_unit})"
+    return capitalised(str(getattr(number, what)))
+
+
+def _row_order(table: TableDeclaration, rows: Sequence[PaperNumber]) -> list[PaperNumber]:
     """The rows, those with the same first labels together."""
-    groups = list(dict.fromkeys(layout.labels(number)[:-1] for number in rows))
-    return sorted(rows, key=lambda number: groups.index(layout.labels(number)[:-1]))
+    groups = list(dict.fromkeys(_labels(table, number)[:-1] for number in rows))
+    return sorted(rows, key=lambda number: groups.index(_labels(table, number)[:-1]))
 
 
 def _heading(weights: str, scale: str) -> str:
@@ -310,20 +216,17 @@ def _cell(number: PaperNumber, answer: Answer) -> Cell:
 
 
 def _notes(
-    ours: Mapping[str, Sequence[Answer]],
-    layout: Layout,
-    by_place: Mapping[tuple[str, str], PaperNumber],
-    generated: bool,
+    table: TableDeclaration, ours: Mapping[PaperNumber, Sequence[Answer]]
 ) -> tuple[str, ...]:
     """Remarks below the table, each said once with the rows that it concerns."""
     rows: dict[str, list[str]] = {}
-    for identifier, given in ours.items():
-        label = layout.labels(by_place[identifier, "CAMP"])
+    for number, given in ours.items():
         for answer in given:
             if answer.note:
-                rows.setdefault(answer.note, []).append(", ".join(label))
+                rows.setdefault(answer.note, []).append(", ".join(_labels(table, number)))
     notes = [f"{'; '.join(dict.fromkeys(labels))}: {note}." for note, labels in rows.items()]
     source = "Columns marked reported repeat what the paper prints; nothing of them is computed."
+    generated = any(answer.generated for given in ours.values() for answer in given)
     return (source, *([GENERATED_REMARK] if generated else []), *notes)
 
 
@@ -333,7 +236,8 @@ def _reported_row(number: PaperNumber) -> dict[str, object]:
         "task": number.task,
         "train_size": number.train_size,
         "model": number.model,
-        "metric": number.metric,
+        "architecture": number.architecture,
+        "metric": number.metric.name,
         "unit": number.unit,
         "value": number.value,
         "std": number.std,
@@ -366,6 +270,7 @@ def _measured_rows(number: PaperNumber, speed: Speed) -> list[dict[str, object]]
             **_reported_row(number),
             "train_size": None,
             "model": record.contestant,
+            "architecture": "" if record.kind == "peer" else speed.architecture,
             "metric": "md_steps_per_s",
             "value": record.steps,
             "source": "measured on this machine",
@@ -374,7 +279,7 @@ def _measured_rows(number: PaperNumber, speed: Speed) -> list[dict[str, object]]
             "scale": speed.scale,
             "note": record.machine or record.why_not,
         }
-        for record in map(speed.of, CONTESTANTS)
+        for record in speed.records
     ]
 
 

@@ -1,20 +1,20 @@
 """How the validation errors fell in the trainings of one task."""
 
 import csv
-from collections.abc import Sequence
+import re
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from camp.errors import InputError
-from camp.report.style import COLOURS, make_figure, plain_logarithmic
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
+from camp.report.style import COLOURS, make_figure, missing_figure, plain_logarithmic
+from camp.targets import TARGETS
 
-# Columns of metrics.csv (eV/atom, eV/Å) and their labels; 1000 converts to meV.
-_PANELS = {
-    "validation_energy_mae": "Validation energy MAE (meV/atom)",
-    "validation_forces_mae": "Validation forces MAE (meV/Å)",
-}
+# Columns of metrics.csv, one for each target, in its unit; of energies per atom.
+_COLUMN = re.compile(r"validation_(\w+)_mae")
 _LINES = ("-", "--", "-.", ":")
 
 
@@ -24,10 +24,14 @@ def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
     :raises InputError: missing file or column, a value that is not a number, no row at all.
     """
     path = Path(path)
-    columns = ("epoch", "step", *_PANELS)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row[columns[-1]]]
+            reader = csv.DictReader(stream)
+            errors = [name for name in reader.fieldnames or () if _COLUMN.fullmatch(name)]
+            columns = ("epoch", "step", *errors)
+            if not errors:
+                raise KeyError("no column of validation errors")
+            rows = [row for row in reader if row[columns[-1]]]
         table = np.array([[float(row[name]) for name in columns] for row in rows])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -38,25 +42,33 @@ def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
     return dict(zip(columns, table.T, strict=True))
 
 
-def training_curves(task: str, metrics: Sequence[str | Path], scale: str, data: str) -> Figure:
-    """Validation errors against the optimisation step, one line for each seed.
+def training_curves(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Validation errors against the optimisation step, one line for each training of a task.
 
-    :param metrics: files …/seed-<n>/metrics.csv; the folder's name is the label.
-    :param data: label of the data.
-    :raises InputError: see :func:`read_metrics`.
+    Without any training, the reason for it is shown. The name of the folder in which a file
+    metrics.csv lies is the label of its line.
+
+    :raises InputError: no such file or no label of the data, or see :func:`read_metrics`.
     """
-    names = [Path(path).parent.name.replace("-", " ") for path in metrics]
-    seeds = ", ".join(name.removeprefix("seed ") for name in names)
+    title = f"{declared.name} of {inputs.task}"
+    if not inputs.metrics and (reason := inputs.results.why_not(inputs.task)):
+        return missing_figure(title, inputs.scale, reason)
+    if not inputs.metrics or not inputs.data:
+        raise InputError(f"the figure of the training of {inputs.task} needs --metrics and --data")
+    names = [Path(path).parent.name.replace("-", " ") for path in inputs.metrics]
+    tables = [read_metrics(path) for path in inputs.metrics]
+    targets = {c: TARGETS[m[1]] for c in tables[0] if (m := _COLUMN.fullmatch(c))}
     figure, panels = make_figure(
-        f"Training of {task}",
-        f"This work, scale {scale} — data: {data}; weights: own; seeds {seeds}",
+        title,
+        f"This work, scale {inputs.scale} — data: {inputs.data}; weights: own; {', '.join(names)}",
+        columns=len(targets),
+        size=(4.5 * len(targets), 4.4),
     )
-    tables = [read_metrics(path) for path in metrics]
-    for panel, (column, label) in zip(panels.flat, _PANELS.items(), strict=True):
+    for panel, (column, target) in zip(panels.flat, targets.items(), strict=True):
         for k, (name, table) in enumerate(zip(names, tables, strict=True)):
             panel.plot(
                 table["step"],
-                1e3 * table[column],
+                target.error_factor * table[column],
                 color=COLOURS[k % len(COLOURS)],
                 linestyle=_LINES[k % len(_LINES)],
                 linewidth=1.1,
@@ -64,6 +76,7 @@ def training_curves(task: str, metrics: Sequence[str | Path], scale: str, data: 
                 marker="o" if len(table["step"]) == 1 else None,
                 label=name,
             )
+        label = f"Validation {target.name} MAE ({target.error_unit or target.unit})"
         panel.set(yscale="log", xlabel="Optimisation step", ylabel=label)
         plain_logarithmic(panel.yaxis)
         panel.tick_params(top=False, which="both")

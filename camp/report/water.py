@@ -1,7 +1,6 @@
 """Figures 4 and S3: structure and diffusion in simulations of liquid water."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -9,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from camp.report.declarations import FigureDeclaration
+from camp.report.inputs import Inputs
 from camp.report.panels import diffusion_text, draw_profile, foot_text, mark
-from camp.report.simulations import Analysis, Simulations
+from camp.report.simulations import Analysis
 from camp.report.style import COLOURS, make_figure, plain_logarithmic, say_missing
 from camp.report.water_references import LABELS, read_water_reference
 
-SIMULATION = "water-300K"
-TEMPERATURES = ("water-300K", "water-600K", "water-900K", "water-1200K", "water-1500K")
 _PAIR = "O-O"
 # Colour, line of each reference.
 _LOOKS = {
@@ -26,39 +25,39 @@ _LOOKS = {
 }
 
 
-def water_structure(simulations: Simulations, scale: str, references: Mapping[str, Path]) -> Figure:
+def water_structure(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """Figure 4: RDF of oxygen at 300 K over experiments and the revPBE0-D3 reference.
 
-    The legend gives each first peak: its height and its position, as sampled.
+    The legend gives each first peak: its height and its position, as sampled. References (see
+    :mod:`camp.report.water_references`) that are not given are not drawn.
 
-    :param references: files by name, see :mod:`camp.report.water_references`; those that are not
-        given are not drawn.
     :raises InputError: see :func:`camp.report.water_references.read_water_reference`.
     """
-    analysis = simulations.only(SIMULATION)
-    absent = [label for name, label in LABELS.items() if name not in references]
+    (simulation,) = declared.exactly(1, "simulations")
+    analysis = inputs.simulated(simulation)
+    absent = [LABELS[name] for name in declared.references if name not in inputs.references]
     remarks = [f"Not given: {'; '.join(absent)}"] if absent else []
     figure, ((panel,),) = make_figure(
-        "Figure 4: oxygen–oxygen radial distribution function of water",
-        foot_text([analysis] if analysis else [], scale, remarks),
+        declared.heading,
+        foot_text([analysis] if analysis else [], inputs.scale, remarks),
         columns=1,
         size=(7.0, 5.0),
     )
     profile = analysis.rdf.get(_PAIR) if analysis else None
     if analysis is None:
-        say_missing(panel, simulations.why_not(SIMULATION, scale))
+        say_missing(panel, inputs.why_not_simulated(simulation))
         return figure
     if profile is None:
-        say_missing(panel, analysis.why_not(f"rdf {_PAIR}"))
+        say_missing(panel, analysis.why_not("rdf", _PAIR))
         return figure
     limit = analysis.rdf_valid_to or float(profile.x[-1])
     label = f"this work, {analysis.temperature:g} K: {_peak_text(*profile.peak)}"
     draw_profile(panel, profile, label, COLOURS[0], up_to=limit)
     right = max(limit, 5.0)
-    for name in LABELS:
-        if name not in references:
+    for name in declared.references:
+        if name not in inputs.references:
             continue
-        reference = read_water_reference(name, references[name])
+        reference = read_water_reference(name, inputs.references[name])
         colour, line = _LOOKS[name]
         shown = reference.profile.x <= right
         panel.plot(
@@ -76,12 +75,12 @@ def water_structure(simulations: Simulations, scale: str, references: Mapping[st
     return figure
 
 
-def water_temperatures(simulations: Simulations, scale: str) -> Figure:
-    """Figure S3: RDF and MSD (both of oxygen) at 300 to 1500 K, with diffusivities."""
-    found = [only for name in TEMPERATURES if (only := simulations.only(name))]
+def water_temperatures(declared: FigureDeclaration, inputs: Inputs) -> Figure:
+    """Figure S3: RDF and MSD (both of oxygen) at several temperatures, with diffusivities."""
+    found = inputs.simulated_of(declared)
     figure, (panels,) = make_figure(
-        "Figure S3: water at high temperatures",
-        foot_text(found, scale, _absences(simulations)),
+        declared.heading,
+        foot_text(found, inputs.scale, _absences(declared, inputs)),
         size=(11.0, 4.4),
     )
     for panel, letter in zip(panels, "ab", strict=True):
@@ -91,23 +90,24 @@ def water_temperatures(simulations: Simulations, scale: str) -> Figure:
         _draw_motions(panels[1], found)
         return figure
     for panel in panels:
-        say_missing(panel, simulations.why_not(SIMULATION, scale))
+        say_missing(panel, inputs.why_not_simulated(declared.simulations[0]))
     return figure
 
 
-def _absences(simulations: Simulations) -> list[str]:
+def _absences(declared: FigureDeclaration, inputs: Inputs) -> list[str]:
     """What to say about temperatures that are not drawn."""
-    reasons = simulations.unavailable
-    absent = [name for name in TEMPERATURES if not simulations.of(name)]
-    remarks = [f"{name}: {reasons[name]}" for name in absent if name in reasons]
-    not_run = [name for name in absent if name not in reasons]
+    known = inputs.results.simulations.unavailable
+    reasons = {name: known.get((name, inputs.paper.architecture)) for name in declared.simulations}
+    absent = [name for name in declared.simulations if not inputs.simulated(name)]
+    remarks = [f"{name}: {reasons[name]}" for name in absent if reasons[name]]
+    not_run = [name for name in absent if not reasons[name]]
     return [*remarks, *([f"Not run at this scale: {', '.join(not_run)}"] if not_run else [])]
 
 
 def _draw_structures(panel: Axes, found: Sequence[Analysis]) -> None:
     drawn = [analysis for analysis in found if _PAIR in analysis.rdf]
     if not drawn:
-        say_missing(panel, found[0].why_not(f"rdf {_PAIR}"))
+        say_missing(panel, found[0].why_not("rdf", _PAIR))
         return
     for analysis in drawn:
         draw_profile(

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from camp.files import atomic_path
 from camp.runtime.library import REALS, Source
+from camp.runtime.mlp import Matrix
 
 FORMAT = "camp-model 1"
 ALIGNMENT = 64
@@ -43,8 +44,25 @@ class Exported:
 
     def complete_sources(self) -> list[Source]:
         """The sources with all definitions."""
-        common = {"REAL": REALS[self.dtype], "KIND": f'"{self.kind}"', **self.definitions}
+        common: dict[str, int | str] = {
+            "REAL": REALS[self.dtype],
+            "KIND": f'"{self.kind}"',
+            **self.definitions,
+        }
         return [Source(source.path, {**common, **source.definitions}) for source in self.sources]
+
+
+def readout_arrays(linear: Sequence[nn.Linear], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Linear layers with SiLU between them, as exported_readout.hpp reads them."""
+    matrices = [Matrix(layer.weight.mT, dtype).kept for layer in linear]
+    return {
+        "readout_widths": torch.tensor(
+            [linear[0].in_features, *(layer.out_features for layer in linear)]
+        ),
+        "readout_matrices": torch.cat([values.flatten() for values, _ in matrices]),
+        "readout_transposed": torch.cat([values.flatten() for _, values in matrices]),
+        "readout_biases": torch.cat([layer.bias.detach().to(dtype) for layer in linear]),
+    }
 
 
 def write_model(

@@ -17,20 +17,20 @@ from camp.settings.runs import Run
 from camp.settings.scale import Scale
 from camp.settings.sections import (
     AnalysisSettings,
-    DynamicsSettings,
     MdSettings,
     SplitSettings,
+    Stage,
     TrainingSettings,
 )
 
 __all__ = [
     "AnalysisSettings",
-    "DynamicsSettings",
     "MdSettings",
     "OwnTraining",
     "Run",
     "Scale",
     "SplitSettings",
+    "Stage",
     "TrainingJob",
     "TrainingSettings",
     "load_analysis",

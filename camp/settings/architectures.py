@@ -41,6 +41,17 @@ class Architecture:
         module, _, name = place.partition(":")
         return getattr(import_module(module), name)
 
+    def code(self, *, reading: bool = False, accelerated: bool = False) -> tuple[str, ...]:
+        """Names of the modules in which its code begins, see :mod:`camp.identity`.
+
+        :param reading: with those that read foreign files.
+        :param accelerated: with those that run it faster.
+        """
+        places = [self.network]
+        places += self.published if reading else ()
+        places += [self.runtime] if accelerated and self.runtime else []
+        return (self.settings.__module__, *(place.partition(":")[0] for place in places))
+
 
 @cache
 def architectures() -> dict[str, Architecture]:
@@ -53,6 +64,12 @@ def architectures() -> dict[str, Architecture]:
     ]
     found += [entry.load() for entry in entry_points(group=GROUP)]
     return {record.name: record for record in sorted(found, key=lambda record: record.name)}
+
+
+def code_of(name: str, *, reading: bool = False, accelerated: bool = False) -> tuple[str, ...]:
+    """:meth:`Architecture.code` of the architecture of this name; nothing where there is none."""
+    record = architectures().get(name)
+    return record.code(reading=reading, accelerated=accelerated) if record else ()
 
 
 def find_architecture(name: str) -> Architecture:

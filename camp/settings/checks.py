@@ -30,6 +30,10 @@ def impossible(scale: Scale, given: Json) -> Complaints:
         if task.dataset not in scale.datasets:
             yield [*keys, "dataset"], _no("dataset", task.dataset, scale.datasets)
             return
+        for architecture, model in task.models.items():
+            if (other := model.model.architecture) != architecture:
+                wrong = [*keys, "models", architecture, "model", "architecture"]
+                yield wrong, f"is '{other}'; it must be '{architecture}'"
         yield from _under(keys, check_task(scale, name, given["tasks"][name]))
     for name in scale.simulations:
         yield from _under(["simulations", name], _simulation(scale, name))

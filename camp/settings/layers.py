@@ -129,7 +129,7 @@ class Layers:
 
         :raises InputError: the first thing wrong, misspelt keys before wrong values.
         """
-        content = self.content
+        content: Any = self.content
         for key in at:
             content = content[key]
         try:

@@ -143,11 +143,8 @@ def _with_inherited(content: Json) -> Json:
         tasks[name] = merge({**of_scale, **labels}, task)
     simulations = {}
     for name, simulation in content.get("simulations", {}).items():
-        task = tasks.get(simulation["task"], {"models": {}})
-        inherited = {
-            "data": task.get("data", content["data"]),
-            "model": next(iter(task["models"]), ""),
-            "resources": {**of_scale["resources"], "threads": 1},
-        }
+        inherited = {"data": content["data"], "resources": {**of_scale["resources"], "threads": 1}}
+        if task := tasks.get(simulation["task"]):
+            inherited |= {"data": task["data"], "model": next(iter(task["models"]))}
         simulations[name] = merge(inherited, simulation)
     return {**content, "tasks": tasks, "simulations": simulations}

@@ -21,5 +21,5 @@ class SavedModel(Settings):
     targets: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None  # None: energy
     energy_scale: Numbers = 1.0
     energy_shift: Numbers = 0.0
-    normalisation: dict[str, Any] = {}
-    origin: dict[str, Any] = {}
+    normalisation: dict[str, Any] = Field({})
+    origin: dict[str, Any] = Field({})

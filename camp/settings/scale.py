@@ -60,7 +60,7 @@ class ArchitectureFile(Settings):
     @model_validator(mode="after")
     def _knows_its_recipes(self) -> Self:
         for name, task in self.tasks.items():
-            if task.recipe not in (None, *self.recipes):
+            if task.recipe is not None and task.recipe not in self.recipes:
                 hint = suggestion(task.recipe, [*self.recipes])
                 said = f"is '{task.recipe}', no recipe of this file{hint}"
                 raise refused(said, "tasks", name, "recipe")
@@ -193,6 +193,8 @@ class Scale(Settings):
             data=data,
             split=split,
             targets=settings.targets,
+            keys=settings.keys,
+            units=settings.units,
             model=chosen.model,
             training=chosen.training,
             labels={**labels, "note": self.note_of(task, architecture)},

@@ -1,7 +1,7 @@
 """The sections of settings files with their defaults; what a key means, its description says."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,10 +16,25 @@ Count = Annotated[int, Field(ge=1)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Different]
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-TargetName = Literal[tuple(TARGETS)]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    TargetName = str
+else:
+    TargetName = Literal[tuple(TARGETS)]
 Targets = Annotated[list[TargetName], Field(min_length=1), Different]
 Peer = Literal["mace", "nequip"]
 ReferenceName = Literal["aimd", "xray-2013", "xray-2014", "neutron", "revpbe0"]
+
+
+class Stage(Settings):
+    """A part of a training with settings of its own."""
+
+    epochs: int = Field(ge=1, description="how long it lasts")
+    restart: bool = Field(
+        False, description="begin with a fresh optimizer, learning rate, warm-up and average"
+    )
+    energy_weight: float | None = Field(None, ge=0, description="instead of the training's")
+    forces_weight: float | None = Field(None, ge=0, description="instead of the training's")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="instead of the training's")
 
 
 class TrainingSettings(Settings):
@@ -33,17 +48,51 @@ class TrainingSettings(Settings):
         ge=1,
         description="stop after so many epochs without a better force error of the validation set",
     )
-    learning_rate: float = Field(0.01, gt=0, le=1, description="of Adam with AMSGrad, at first")
+    max_time: float | None = Field(
+        None, gt=0, description="hours; the schedule comes to its end by then"
+    )
+    stages: list[Stage] = Field(
+        [], description="parts one after the other instead of `max_epochs`, each with its changes"
+    )
+    optimizer: Literal["amsgrad", "adam", "adamw", "soap"] = Field(
+        "amsgrad", description="Adam with or without AMSGrad, AdamW, or SOAP"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="of the optimizer")
+    precondition_every: int = Field(10, ge=1, description="steps between two eigenbases of `soap`")
+    learning_rate: float = Field(0.01, gt=0, le=1, description="at first, or after the warm-up")
+    betas: Annotated[
+        list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)
+    ] = Field([0.9, 0.999], description="decays of the averages of `amsgrad`, `adam` and `adamw`")
+    schedule: Literal["plateau", "steps", "cosine", "linear", "constant"] = Field(
+        "plateau",
+        description="lower the learning rate where the error stays, at equal intervals, or down to "
+        "`final_rate` at the end of the training",
+    )
+    warmup_steps: int = Field(0, ge=0, description="steps in which the learning rate rises")
+    final_rate: float = Field(
+        0.01, ge=0, le=1, description="learning rate at the end, relative, of `cosine`, `linear`"
+    )
     scheduler_factor: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="learning rate times this after `scheduler_patience` epochs without a better "
-        "force error",
+        description="`plateau`: learning rate times this after `scheduler_patience` epochs without "
+        "a better error; `steps`: after every so many epochs",
     )
     scheduler_patience: int = Field(100, ge=0, description="epochs")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     energy_weight: float = Field(1.0, ge=0, description="w_E of Eq. 13")
+    energy_loss: Literal["per-atom", "total"] = Field(
+        "per-atom", description="square of the error of the energy per atom (Eq. 13), or in total"
+    )
+    baseline: Literal["mean", "least-squares"] = Field(
+        "mean",
+        description="energies of lone atoms that the model starts from: the mean energy per atom, "
+        "or one for each species by least squares",
+    )
+    atomic_energies: dict[Element, float] = Field(
+        {}, description="eV, instead of a baseline: `{H: -13.6, O: -432.0}`"
+    )
     forces_weight: float = Field(1.0, ge=0, description="w_F of Eq. 13")
     weights: dict[TargetName, Annotated[float, Field(ge=0)]] = Field(
         {}, description="of the other targets, 1 where not given: `{stress: 0.1}`"
@@ -62,10 +111,38 @@ class TrainingSettings(Settings):
         True, description="compile the training step; not worth it for short trainings"
     )
 
-    def weight(self, target: str) -> float:
+    def weight(self, target: str, stage: Stage | None = None) -> float:
         """Of one target in the loss."""
         own = {"energy": self.energy_weight, "forces": self.forces_weight}
+        if stage is not None:
+            changed = {"energy": stage.energy_weight, "forces": stage.forces_weight}
+            own |= {name: weight for name, weight in changed.items() if weight is not None}
         return own.get(target, self.weights.get(target, 1.0))
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training set, at most."""
+        return sum(stage.epochs for stage in self.stages) or self.max_epochs
+
+    def last_restart(self, epoch: int) -> int:
+        """The epoch with which the last optimizer began."""
+        first, last = 0, 0
+        for stage in self.stages:
+            if stage.restart and first <= epoch:
+                last = first
+            first += stage.epochs
+        return last
+
+    def stage(self, epoch: int) -> tuple[int, Stage | None]:
+        """The stage of an epoch, counted from 0, and the epoch with which it began; None without
+        stages.
+        """
+        first = 0
+        for stage in self.stages:
+            if epoch < first + stage.epochs:
+                return first, stage
+            first += stage.epochs
+        return first, None
 
     @model_validator(mode="after")
     def _learns(self) -> Self:
@@ -91,8 +168,8 @@ class SplitSettings(Settings):
     )
 
 
-class DynamicsSettings(Settings):
-    """What an integrator needs to know."""
+class MdSettings(Settings):
+    """One simulation: its conditions, its length, and how it is made."""
 
     temperature: float = Field(
         gt=0, description="K; of the velocities at the start, and of the thermostat"
@@ -100,11 +177,6 @@ class DynamicsSettings(Settings):
     timestep: float = Field(gt=0, le=20, description="fs")
     # The paper's thermostat is not printed; this is a usual one.
     thermostat_time: float = Field(100.0, gt=0, description="fs")
-
-
-class MdSettings(DynamicsSettings):
-    """One simulation: its conditions, its length, and how it is made."""
-
     length: float = Field(gt=0, description="ps, of each replica; a multiple of `sample_every`")
     equilibration: float = Field(
         0.0, ge=0, description="ps before that, always NVT, not analysed; a multiple likewise"
@@ -181,7 +253,7 @@ class ResourceSettings(Settings):
 
 
 class DatasetSettings(Settings):
-    """Where frames are from. Each dataset becomes `results/<scale>/data/<name>.xyz.gz`, in eV, Å."""
+    """Where frames are from."""
 
     generate: str | None = Field(
         None,
@@ -199,6 +271,12 @@ class DatasetSettings(Settings):
         "ones, in front of them",
     )
     every: int | None = Field(None, ge=1, description="take frames 0, N, 2N, … only")
+    part: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="`[A, B]` takes only frames from number A to before B of each file"
+    )
+    without: Annotated[list[PublicFile], Different] = Field(
+        [], description="leave out frames that are in these public files too"
+    )
     molecule: str | None = Field(None, description="which molecule of the rMD17 archive")
     kcal_per_mol: float | None = Field(
         None, gt=0, description="value of 1 kcal/mol for MD17 files, eV; null: CODATA"
@@ -280,9 +358,7 @@ class SpeedSettings(Settings):
     peers: Annotated[list[Peer], Different] = Field(
         [],
         description="others beside us, with random weights, each installed from the package index "
-        "into an environment of its own (`cache/peers/`, some GB). One that cannot be installed is "
-        "shown as *not measured*, with the reason; `snakemake --forcerun peer_environment …` tries "
-        "again",
+        "into an environment of its own (`cache/peers/`, some GB)",
     )
 
 
@@ -302,8 +378,11 @@ class TaskData(Settings):
     targets: Targets = Field(
         ["energy", "forces"], description="what the models learn and are judged by"
     )
-    paper: dict[Literal["energy", "forces"], str] = Field(
-        {}, description="ids of the numbers of the paper that an evaluation answers"
+    keys: dict[TargetName, str] = Field(
+        {}, description="under which names the files have targets: `{dipole: dipole_au}`"
+    )
+    units: dict[TargetName, str] = Field(
+        {}, description="units of targets where they are others than usual; nothing is converted"
     )
 
 
@@ -311,8 +390,5 @@ class SimulationConditions(Settings):
     """A simulation as ``simulations.yaml`` has it."""
 
     title: str
-    paper: dict[
-        Literal["diffusivity", "diffusivity_mae", "stability", "speed"], str | list[str]
-    ] = Field({}, description="ids of the numbers of the paper that it answers")
     md: MdSettings
     analysis: AnalysisSettings

@@ -3,16 +3,24 @@
 import difflib
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
 Json = dict[str, Any]
 Keys = Sequence[str | int]
-# Kinds of errors that are in words, or need none.
-UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY = IN_WORDS = ("unknown_key", "wrong_value", "missing")
-TOO_LARGE = "too_large"
+# Kinds of errors: two in words of this module, and two of pydantic's.
+UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY, TOO_LARGE = (
+    "unknown_key",
+    "wrong_value",
+    "missing",
+    "finite_number",
+)
+# Those that say by themselves what is wrong, in validators of other people.
+SAID = ("value_error", "assertion_error")
+KINDS = get_args(ErrorType)
 LONGEST_VALUE = 60
 
 
@@ -20,12 +28,12 @@ def refused(
     said: str, *keys: str | int, kind: str = WRONG_VALUE, value: Any = None
 ) -> ValidationError:
     """A failed validation, for what a section says of the value under these keys of it."""
-    line = InitErrorDetails(type=_error(kind, said), loc=keys, input=value)
-    return ValidationError.from_exception_data("settings", [line])
+    return ValidationError.from_exception_data("settings", [_line(kind, keys, value, said)])
 
 
-def _error(kind: str, said: str) -> PydanticCustomError:
-    return PydanticCustomError(kind, "{said}", {"said": said})  # type: ignore[arg-type]
+def _line(kind: str, keys: Keys, value: Any, said: str) -> InitErrorDetails:
+    custom = PydanticCustomError(kind, "{said}", {"said": said})  # type: ignore[arg-type]
+    return InitErrorDetails(type=kind if kind in KINDS else custom, loc=tuple(keys), input=value)
 
 
 def in_words(model: type[BaseModel], error: ValidationError) -> ValidationError:
@@ -33,12 +41,13 @@ def in_words(model: type[BaseModel], error: ValidationError) -> ValidationError:
     lines = []
     for line in error.errors(include_url=False):
         keys, kind, said = line["loc"], line["type"], line["msg"]
-        if kind in IN_WORDS:
-            keys = tuple(key for key in keys if key != "[key]")
-        else:
+        if kind in SAID:
+            kind, said = WRONG_VALUE, str(line["ctx"]["error"])
+        elif kind in KINDS and kind != MISSING_KEY:
             keys, kind, said = _in_words(model.model_json_schema(), keys, kind, line["input"])
-        told = kind if kind == MISSING_KEY else _error(kind, said)
-        lines.append(InitErrorDetails(type=told, loc=keys, input=line["input"]))
+        keys = tuple(key for key in keys if key != "[key]")
+        kind = kind if kind in (UNKNOWN_KEY, MISSING_KEY) else WRONG_VALUE
+        lines.append(_line(kind, keys, line["input"], said))
     return ValidationError.from_exception_data(model.__name__, lines)
 
 
@@ -48,7 +57,7 @@ def _in_words(schema: Json, keys: Keys, kind: str, value: Any) -> tuple[tuple, s
         return _unknown(keys, schema["properties"])
     if keys and keys[-1] == "[key]":
         _, names = _find(schema, keys[:-2])
-        admitted = names.get("propertyNames") or {"pattern": next(iter(names["patternProperties"]))}
+        admitted = names.get("propertyNames", {"type": "string"})
         if "enum" in admitted:
             return _unknown(keys[:-1], admitted["enum"])
         said = f"is not a possible name; it must be {expected(admitted)}"
@@ -65,8 +74,9 @@ def _unknown(keys: Keys, known: Sequence[str]) -> tuple[tuple, str, str]:
 def _find(schema: Json, keys: Keys) -> tuple[Keys, Json]:
     """The schema under these keys, or under as many of the first ones as are keys of a file."""
     for depth, key in enumerate(keys):
-        inside = next(filter(None, (_inside(one, key) for one in schema.get("anyOf", [schema]))), 0)
-        if not inside:
+        found = filter(None, (_inside(one, key) for one in schema.get("anyOf", [schema])))
+        inside = next(found, None)
+        if inside is None:
             return keys[:depth], schema
         schema = inside
     return keys, schema

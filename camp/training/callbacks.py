@@ -9,7 +9,7 @@ import io
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +110,24 @@ class BestAverages(pl.Callback):
 class EarlyEnd(pl.Callback):
     """Ends the training of each potential when its validation error has not become better for
     ``patience`` epochs, or is no longer a number; and all of it when none goes on, or after
-    ``max_steps``, which Lightning would forget to validate when it resumes.
+    ``max_steps``, which Lightning would forget to validate when it resumes, or ``max_seconds``.
+
+    :param seconds: how long the training has lasted.
     """
 
-    def __init__(self, members: int, *, patience: int, max_steps: int | None):
+    def __init__(
+        self,
+        members: int,
+        *,
+        patience: int,
+        max_steps: int | None,
+        max_seconds: float | None = None,
+        seconds: Callable[[], float] = lambda: 0.0,
+    ):
         self.patience = patience
         self.max_steps = math.inf if max_steps is None else max_steps
+        self.max_seconds = math.inf if max_seconds is None else max_seconds
+        self.seconds = seconds
         self.best = [math.inf] * members
         self.last = [math.inf] * members
         self.waited = [0] * members
@@ -148,7 +160,8 @@ class EarlyEnd(pl.Callback):
     def _tell(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
         module.active = [not reason for reason in self.reasons]
-        if not any(module.active) or trainer.global_step >= self.max_steps:
+        done = trainer.global_step >= self.max_steps or self.seconds() >= self.max_seconds
+        if done or not any(module.active):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:

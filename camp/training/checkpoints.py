@@ -1,6 +1,5 @@
 """Checkpoints of a training that survive being interrupted while they are written."""
 
-import hashlib
 import io
 import os
 import sys
@@ -13,7 +12,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from camp.errors import InputError
 from camp.files import atomic_path, read_checkpoint
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+LAST, PREVIOUS, FINISHED = "last.ckpt", "previous.ckpt", "finished.ckpt"
 
 
 class KeepPrevious(TorchCheckpointIO):
@@ -39,8 +38,8 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, dict[str, Any]]:
 
 
 def finished_checkpoint(folder: Path) -> tuple[Path | None, dict[str, Any]]:
-    """The same of a training that this version of the code has finished."""
-    return _first_readable(folder / _finished_name())
+    """The same of a training that has finished."""
+    return _first_readable(folder / FINISHED)
 
 
 def keep_finished(folder: Path) -> None:
@@ -51,9 +50,7 @@ def keep_finished(folder: Path) -> None:
     """
     last = folder / LAST
     if last.exists():
-        for old in folder.glob("finished-*.ckpt"):
-            old.unlink()
-        last.rename(folder / _finished_name())
+        last.replace(folder / FINISHED)
     (folder / PREVIOUS).unlink(missing_ok=True)
 
 
@@ -65,11 +62,3 @@ def _first_readable(*paths: Path) -> tuple[Path | None, dict[str, Any]]:
             except InputError as error:
                 print(f"{error}; continuing without it", file=sys.stderr)
     return None, {}
-
-
-def _finished_name() -> str:
-    """Another name after the code has changed, so that a training is then repeated."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(source.read_bytes())
-    return f"finished-{digest.hexdigest()[:16]}.ckpt"

@@ -16,18 +16,24 @@ def training_loss(
     batch: LabelledBatch,
     weights: Mapping[str, float],
     property_of: Callable[[str], Property],
+    *,
+    total_energies: bool = False,
 ) -> Tensor:
     """Eqs. 13 and 14, w_E (ΔE/N)² + w_F Σ|ΔF|²/3N, and for every other target w |ΔT|²/(3^rank σ²),
     summed over the structures of a batch; for a target of atoms the mean over those of a structure.
     What is not given (NaN) does not count.
 
     :param weights: by target.
+    :param total_energies: (ΔE)² instead of (ΔE/N)².
     :param property_of: the model's other targets by name, with their spread σ.
     :return: a scalar, float64.
     """
     terms = []
     for name, labels in batch.labels.items():
-        if term := _SPECIAL.get(name):
+        if name == ENERGY.name and total_energies:
+            error = difference(predicted.energies, labels)
+            terms.append(weights[name] * error.square().sum())
+        elif term := _SPECIAL.get(name):
             terms.append(weights[name] * term(predicted, labels, batch))
         else:
             found = predicted.properties[name]

@@ -1,22 +1,21 @@
 """The Lightning module: potentials in training, and the averages of their weights."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from camp.data.graphs import LabelledBatch
 from camp.potential.potential import Potential
-from camp.settings import TrainingSettings
+from camp.settings import Stage, TrainingSettings
 from camp.targets import ENERGY, FORCES, monitored
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
 from camp.training.loss import absolute_error, training_loss
+from camp.training.optimisers import make_optimizer, plateaus, rate_factor, restart
 
 
 def validation_error(target: str) -> str:
@@ -53,6 +52,10 @@ class TrainingModule(pl.LightningModule):
         self.potentials = nn.ModuleList(potentials)
         self.averages = copy.deepcopy(self.potentials).requires_grad_(False)
         self.active = [True] * len(potentials)
+        # Step at which the optimizer began, and how many seconds the training has lasted.
+        self._restarted_at = 0
+        self.seconds: Callable[[], float] = lambda: 0.0
+        self._stage: Stage | None = settings.stage(0)[1]
         self._traced: TracedLoss | None = None
         if compiled or len(potentials) > 1:
             backend = "inductor" if compiled else None
@@ -64,8 +67,9 @@ class TrainingModule(pl.LightningModule):
         return training_loss(
             potential(batch.graph),
             batch,
-            {name: self.settings.weight(name) for name in batch.labels},
+            {name: self.settings.weight(name, self._stage) for name in batch.labels},
             potential.property_of,
+            total_energies=self.settings.energy_loss == "total",
         )
 
     def metric(self, name: str, member: int) -> str:
@@ -98,7 +102,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_batch_end(self, *_: Any) -> None:
         # Counted from one: Lightning's global_step is the number of optimizer steps taken.
-        step, settings = self.global_step, self.settings
+        step, settings = self.global_step - self._restarted_at, self.settings
         if step <= settings.ema_start or step % settings.ema_every == 0:
             weight = decay(
                 step,
@@ -126,40 +130,54 @@ class TrainingModule(pl.LightningModule):
                         sync_dist=True,
                     )
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        settings = self.settings
-        groups = [
-            {"params": [p for p in potential.parameters() if p.requires_grad]}
-            for potential in self.potentials
-        ]
-        optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, amsgrad=True)
-        schedules: list[Any] = [
-            {
-                "scheduler": _PlateauOfOne(
-                    optimizer,
-                    member,
-                    factor=settings.scheduler_factor,
-                    patience=settings.scheduler_patience,
-                ),
-                "monitor": self.metric(validation_error(self.monitored), member),
-                "interval": "epoch",
-            }
-            for member in range(len(groups))
-        ]
-        return [optimizer], schedules
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(list(self.potentials), self.settings)
+        if self.settings.schedule != "plateau":
+            return optimizer
+        name = validation_error(self.monitored)
+        monitors = [self.metric(name, member) for member in range(len(self.potentials))]
+        return [optimizer], plateaus(optimizer, self.settings, monitors)
+
+    def on_train_epoch_start(self) -> None:
+        first, stage = self.settings.stage(self.current_epoch)
+        if stage != self._stage and self._traced is not None:
+            # The weights of the loss are constants of what was traced.
+            self._traced.functions.clear()
+        self._stage = stage
+        restarted = self.settings.last_restart(self.current_epoch)
+        self._restarted_at = restarted * int(self.trainer.num_training_batches)
+        if stage is None or self.current_epoch != first:
+            return
+        optimizer = self.trainer.optimizers[0]
+        if stage.restart:
+            restart(optimizer)
+        if stage.restart or stage.learning_rate:
+            for group in optimizer.param_groups:
+                group["lr"] = self._rate
+
+    @property
+    def _rate(self) -> float:
+        """The learning rate before warm-up and schedule."""
+        own = self._stage.learning_rate if self._stage else None
+        return own or self.settings.learning_rate
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        step = self.global_step - self._restarted_at
+        if self.settings.schedule == "plateau" and step >= self.settings.warmup_steps:
+            return
+        epochs = self.current_epoch - self.settings.last_restart(self.current_epoch)
+        factor = rate_factor(self.settings, step, self.progress(), epochs=epochs)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = factor * self._rate
+
+    def progress(self) -> float:
+        """How far the training is, from 0 to 1, by steps or by time, whichever is farther."""
+        settings, trainer = self.settings, self.trainer
+        total = settings.max_steps or settings.epochs * int(trainer.num_training_batches)
+        by_time = self.seconds() / (3600 * settings.max_time) if settings.max_time else 0.0
+        return max(self.global_step / max(1, total), by_time)
 
     def _log_mean(self, name: str, member: int, value: Tensor) -> None:
         """Log the mean over the steps of an epoch."""
         name = self.metric(name, member)
         self.log(name, value, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
-
-
-class _PlateauOfOne(ReduceLROnPlateau):
-    """Lowers the learning rate of one group of parameters only."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, group: int, **options: Any):
-        self.group = group
-        super().__init__(optimizer, **options)
-
-    def _reduce_lr(self, epoch: int) -> None:
-        self.optimizer.param_groups[self.group]["lr"] *= self.factor

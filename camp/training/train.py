@@ -1,7 +1,5 @@
 """Training of one potential: one task, one seed, one folder."""
 
-import hashlib
-import json
 import math
 import signal
 import sys
@@ -10,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase import Atoms
@@ -28,9 +27,11 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 from camp.data.graphs import GraphDataset, LabelledBatch
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
+from camp.identity import identity
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.settings import Run, TrainingJob
+from camp.settings.architectures import code_of
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
 from camp.training.checkpoints import (
     LAST,
@@ -125,25 +126,35 @@ class _Indices(Dataset):
         return index
 
 
-def fingerprint(settings: TrainingJob, data: Sequence[GraphDataset], seed: int) -> str:
-    """Hash of all that defines a training, to recognise its own checkpoints."""
-    hashes = [dataset.content_hash for dataset in data]
-    sections = settings.model.model_dump(), settings.training.model_dump()
-    content = json.dumps([*sections, hashes, seed], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+def training_identity(
+    settings: TrainingJob, data: Sequence[GraphDataset], seed: int, devices: int
+) -> str:
+    """The identity of a training, by which its own checkpoints are recognised."""
+    return identity(
+        {
+            "model": settings.model.model_dump(),
+            "training": settings.training.model_dump(),
+            "seed": seed,
+            "devices": devices,
+        },
+        inputs=[dataset.content_hash for dataset in data],
+        code=[__name__, *code_of(settings.model.architecture)],
+    )
 
 
 def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> Potential:
     """A potential with fresh parameters, fitted in scale and shift to the training set."""
     statistics = training.statistics()
+    baseline = training.baseline(settings.training)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Potential(
             settings.model.fitted(average_neighbours=statistics.average_neighbours),
             species=statistics.species,
             targets=[target for target in training.targets.values() if not target.derivative_of],
-            energy_scale=statistics.rms_force,
-            energy_shift=statistics.mean_energy_per_atom,
+            # Rounded, so that it is the same number in either precision.
+            energy_scale=float(np.float32(statistics.rms_force)),
+            energy_shift=baseline,
             normalisation=statistics.normalisation,
             origin={
                 "weights": "own",
@@ -170,9 +181,10 @@ def train(
     or one for each of several seeds side by side, each to a folder of its run's name in ``out``.
 
     An interrupted training leaves a checkpoint, from which ``resume`` continues exactly where the
-    last epoch ended; so does one that this version of the code has finished, if its model is gone.
-    The weights kept are those with the best validation error among the
-    averaged ones, or the last if the training ends before averaging begins.
+    last epoch ended; so does a finished one, if its model is gone. With other settings, data or
+    code it is another training, see :mod:`camp.identity`. The weights kept are those with the best
+    validation error among the averaged ones, or the last if the training ends before averaging
+    begins.
 
     :param seeds: of weights and order of batches.
     :param cache: folder for processed graphs.
@@ -206,7 +218,7 @@ def train(
         )
     if len(folders) > 1 and devices > 1:
         raise InputError("several seeds share one device; give either --devices or several seeds")
-    identities = {seed: fingerprint(settings, datasets, seed) for seed in folders}
+    identities = {seed: training_identity(settings, datasets, seed, devices) for seed in folders}
     with ExitStack() as stack:
         # One lock for all processes of a training.
         if not getattr(rank_zero_only, "rank", 0):
@@ -252,7 +264,14 @@ def _train(
     module = TrainingModule(potentials, options, targets=targets, compiled=compiled)
     tables = MetricsTables([folder / METRICS_FILE for folder in folders.values()], targets)
     best = BestAverages(len(folders), start=options.ema_start)
-    end = EarlyEnd(len(folders), patience=options.patience, max_steps=options.max_steps)
+    module.seconds = tables.seconds
+    end = EarlyEnd(
+        len(folders),
+        patience=options.patience,
+        max_steps=options.max_steps,
+        max_seconds=3600 * options.max_time if options.max_time else None,
+        seconds=tables.seconds,
+    )
     bar = sys.stderr.isatty()
     plugins: list[Any] = [KeepPrevious()]
     if SLURMEnvironment.detect():
@@ -262,7 +281,7 @@ def _train(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        max_epochs=options.max_epochs,
+        max_epochs=options.epochs,
         callbacks=[
             _Identity(identities),
             LearningRateMonitor(),
@@ -303,6 +322,8 @@ def _train(
             continue
         epochs, steps = end.ends[member] or (trainer.current_epoch, trainer.global_step)
         summaries[seed] = {
+            "task": getattr(settings, "task", ""),
+            "architecture": settings.model.architecture,
             "seed": seed,
             "parameters": parameters,
             "steps": steps,
@@ -314,7 +335,7 @@ def _train(
             "seeds_together": list(folders),
             "device": str(trainer.strategy.root_device),
             "compiled": compiled,
-            "fingerprint": identities[member],
+            "identity": identities[member],
         }
         if trainer.is_global_zero:
             average = module.averages[member]
@@ -333,11 +354,12 @@ def _train(
     return summaries
 
 
-def _finished(out: Path, identity: str, resume: bool) -> dict[str, Any]:
+def _finished(out: Path, expected: str, resume: bool) -> dict[str, Any]:
     """The summary of a finished training, if it is the one that is asked for."""
-    if resume and (summary := read_json(out / SUMMARY_FILE))["fingerprint"] == identity:
+    if resume and (summary := read_json(out / SUMMARY_FILE)).get("identity") == expected:
         return summary
-    raise InputError(f"{out} holds a finished training; choose another --out, or delete it")
+    other = " with other settings, data or code" if resume else ""
+    raise InputError(f"{out} holds a finished training{other}; choose another --out, or delete it")
 
 
 class _Identity(Callback):
@@ -368,5 +390,8 @@ def _may_continue(out: Path, ours: bool, resume: bool) -> bool:
     for name in (LAST, PREVIOUS, METRICS_FILE):
         if (out / name).exists():
             (out / name).rename(aside / name)
-    print(f"{out} held a training with other settings; moved to {aside}", file=sys.stderr)
+    print(
+        f"{out} held a training with other settings, data or code; moved to {aside}",
+        file=sys.stderr,
+    )
     return False

@@ -31,8 +31,8 @@ def training_command(folder):
     write(folder / "train.xyz", clusters(8))
     write(folder / "validation.xyz", clusters(4, seed=1))
     data = {part: str(folder / f"{part}.xyz") for part in ("train", "validation")}
-    content = {**settings(max_epochs=100_000, patience=100_000), **data}
-    (folder / "training.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    text = settings(max_epochs=100_000, patience=100_000).to_yaml() + yaml.safe_dump(data)
+    (folder / "training.yaml").write_text(text, encoding="utf-8")
     return ["train", str(folder / "training.yaml"), "--seed", "1", "--out", str(folder / "run")]
 
 

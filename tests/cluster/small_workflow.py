@@ -29,15 +29,24 @@ SCALE = {
         "md17-ethanol": {
             "dataset": "ethanol",
             "split": {"train": 12, "validation": 4, "test": "rest"},
-            "model": {
-                "channels": 4,
-                "max_rank": 1,
-                "layers": 1,
-                "cutoff": 4.0,
-                "radial_hidden": [4],
-                "readout_hidden": [4],
+            "models": {
+                "camp": {
+                    "model": {
+                        "channels": 4,
+                        "max_rank": 1,
+                        "layers": 1,
+                        "cutoff": 4.0,
+                        "radial_hidden": [4],
+                        "readout_hidden": [4],
+                    },
+                    "training": {
+                        "max_epochs": 60,
+                        "ema_start": 2,
+                        "ema_every": 1,
+                        "compile": False,
+                    },
+                }
             },
-            "training": {"max_epochs": 60, "ema_start": 2, "ema_every": 1, "compile": False},
         }
     },
 }
@@ -79,7 +88,7 @@ def trainings(folder: Path) -> list[Training]:
             continue
         seed = int(words[words.index("--seed") + 1])
         job, gpu = (environment.get(name, "") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
-        sign = folder / TRAININGS / f"seed-{seed}/paused"
+        sign = folder / TRAININGS / f"camp-seed-{seed}/paused"
         found.append(Training(process.pid, seed, job, gpu, sign))
     return found
 
@@ -105,7 +114,7 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 300) -> Any:
 
 
 def model(seed: int) -> Path:
-    return TRAININGS / f"seed-{seed}/model.safetensors"
+    return TRAININGS / f"camp-seed-{seed}/model.safetensors"
 
 
 def workflow(

@@ -21,7 +21,7 @@ def test_three_jobs_on_two_gpus(pausing, tmp_path, monkeypatch):
         (third,) = paused(tmp_path, 1)
         third.wake()
         assert process.wait() == 0, log.read_text()
-    logs = {seed: (tmp_path / LOGS / f"seed-{seed}.log").read_text() for seed in (1, 2, 3)}
+    logs = {seed: (tmp_path / LOGS / f"camp-seed-{seed}.log").read_text() for seed in (1, 2, 3)}
     gpus = {seed: re.findall(r"computes on GPU (\S+) of", log) for seed, log in logs.items()}
     assert sorted(gpus[training.seed] for training in two) == [GPUS[:1], GPUS[1:]]
     assert gpus[third.seed] in (GPUS[:1], GPUS[1:])

@@ -16,8 +16,8 @@ from tests.cluster.small_workflow import (
 )
 from tests.faults.small_commands import run
 
-MODEL, SETTINGS_FILE = model(1), Path("results/cluster/settings/md17-ethanol.yaml")
-LOG = LOGS / "seed-1.log"
+MODEL, SETTINGS_FILE = model(1), Path("results/cluster/settings/md17-ethanol/camp.yaml")
+LOG = LOGS / "camp-seed-1.log"
 
 
 def snakemake(folder: Path, *options: str) -> subprocess.Popen:

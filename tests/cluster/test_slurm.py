@@ -52,7 +52,7 @@ class Job(NamedTuple):
 
 def rows(folder: Path, seed: int) -> list[str]:
     """The rows of metrics.csv, one for each epoch; they hold times, so no two runs agree."""
-    table = folder / TRAININGS / f"seed-{seed}/metrics.csv"
+    table = folder / TRAININGS / f"camp-seed-{seed}/metrics.csv"
     return table.read_text(encoding="utf-8").splitlines()[1:] if table.exists() else []
 
 
@@ -197,7 +197,7 @@ def test_too_little_memory_is_reported(slurm, cluster, profile, tmp_path):
             rf"log: \S+, (\S+/{job.number}\.log) ", log.read_text(encoding="utf-8")
         )
         assert "Exceeded job memory limit" in Path(named).read_text(encoding="utf-8")
-    scoreboard = (cluster / "results/cluster/scoreboard.csv").read_text(encoding="utf-8")
+    scoreboard = (cluster / "results/cluster/scoreboard-camp.csv").read_text(encoding="utf-8")
     assert "job train md17-ethanol 1 failed: its log is empty; it was killed" in scoreboard
 
 

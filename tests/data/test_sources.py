@@ -17,11 +17,11 @@ import pytest
 
 from camp import cli
 from camp.data import sources
+from camp.data.formats.rmd17 import extract_rmd17
 from camp.data.readers import read_structures
 from camp.data.sources import (
     Source,
     SourceUnavailable,
-    extract_rmd17,
     fetch,
     find,
     git_blob_sha1,
@@ -93,7 +93,7 @@ def server(monkeypatch):
 @pytest.fixture
 def source(server):
     digest = hashlib.sha256(CONTENT).hexdigest()
-    return Source("dataset", "some/file.bin", server.url, "", digest, len(CONTENT), "", "")
+    return Source("dataset", "some/file.bin", server.url, "", digest, "", len(CONTENT), "", "")
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def left_behind(folder):
     return [path for path in folder.rglob("*") if ".part" in path.name]
 
 
-def test_registry_has_every_file_of_the_paper():
+def test_registry_names_every_file_once():
     known = {source.name: source for source in registry()}
-    assert len(known) == len(registry()) == 40
+    assert len(known) == len(registry())
     water = find("models/water/checkpoint.ckpt")
     assert water.bytes == 1985660
     assert water.git_blob_sha1 == "9eddef43c8fa2212a97876370b184c3634cba90e"
@@ -116,8 +116,20 @@ def test_registry_has_every_file_of_the_paper():
     assert known["LiPS (250001 frames)"].file_name == "lips.xyz"
     assert known["rMD17 (10 molecules, 5 published splits)"].file_name == "rMD17.zip"
     assert known["water_rdf/298K_case_b_goo.csv"].file_name == "water_rdf/298K_case_b_goo.csv"
+    legacy = find("cacefit/legacy/fit-ethanol/best_model.pth")
+    assert legacy.file_name == "cacefit/legacy/fit-ethanol/best_model.pth"
+    assert "/legacy/" not in legacy.url
     files = [source.file_name for source in registry()]
     assert len(set(files)) == len(files)
+
+
+def test_the_registry_says_how_every_file_is_verified():
+    """What has no hash of its publisher says so, and nothing goes over the network in the clear."""
+    for source in registry():
+        hashes = {"git blob id": source.git_blob_sha1, "sha256": source.sha256}
+        known = [name for name, value in hashes.items() if value]
+        assert source.verification == (known[0] if known else "no publisher's hash"), source.name
+        assert source.url.startswith("https://"), source.name
 
 
 def test_a_misspelt_name_is_answered_with_similar_ones():
@@ -373,7 +385,7 @@ def test_rmd17_archive(tmp_path):
 
 def test_command_fetches_what_it_can_and_names_the_rest(tmp_path, capsys, monkeypatch, server):
     monkeypatch.setattr(sources, "CONNECTION_ATTEMPTS", 1)
-    good = Source("dataset", "good/file.bin", server.url, "", "", None, "", "")
+    good = Source("dataset", "good/file.bin", server.url, "", "", "", None, "", "")
     away = replace(good, name="away/file.bin", url="http://127.0.0.1:9/file.bin")
     monkeypatch.setattr(sources, "registry", lambda: (away, good))
     names = ["away/file.bin", "nonsense", "good/file.bin"]
@@ -393,11 +405,8 @@ def test_command_lists(capsys):
 
 def test_published_files_agree_with_the_registry(tmp_path, shared_data):
     mirror = shared_data / "mirror"
-    published = {path for path in mirror.rglob("*") if path.is_file()}
-    found = set()
-    for source in registry():
-        path = sources._in_mirror(source, mirror)
-        if path is not None:
-            found.add(path)
-            assert fetch(source, tmp_path, mirror=mirror).read_bytes() == path.read_bytes()
-    assert found == published
+    mirrored = {source: sources._in_mirror(source, mirror) for source in registry()}
+    found = {source: path for source, path in mirrored.items() if path is not None}
+    assert {source.kind for source in found} >= {"checkpoint", "structure", "reference"}
+    for source, path in found.items():
+        assert fetch(source, tmp_path, mirror=mirror).read_bytes() == path.read_bytes()

@@ -57,11 +57,12 @@ class Command:
 
 
 def training(folder: Path, out: Path, **options: Any) -> list[str]:
-    content = settings(max_epochs=EPOCHS, **options)
+    data = {}
     for part, structures in (("train", clusters(6)), ("validation", clusters(3, seed=9))):
-        content[part] = str(folder / f"{part}.xyz")
-        write(content[part], structures)
-    (folder / "training.yaml").write_text(yaml.safe_dump(content))
+        data[part] = str(folder / f"{part}.xyz")
+        write(data[part], structures)
+    text = settings(max_epochs=EPOCHS, **options).to_yaml() + yaml.safe_dump(data)
+    (folder / "training.yaml").write_text(text)
     arguments = [folder / "training.yaml", "--seed", 1, "--out", out, "--cache", folder / "cache"]
     return ["train", *map(str, arguments), "--resume"]
 

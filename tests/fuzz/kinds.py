@@ -19,9 +19,10 @@ from camp.data.graphs import GraphDataset, content_hash
 from camp.data.readers import read_structures, write_structures
 from camp.data.splits import random_split, read_split, write_split
 from camp.errors import InputError
-from camp.md.simulate import RUN_FILE, SUMMARY_FILE, simulate, trajectory_name
-from camp.md.trajectory import read_trajectory
-from camp.potential.saving import FORMAT, checksum, save, with_checksum
+from camp.files import checksum
+from camp.md.simulate import simulate
+from camp.md.trajectory import RUN_FILE, SUMMARY_FILE, read_trajectory, trajectory_name
+from camp.potential.saving import FORMAT, save, with_checksum
 from camp.settings import load_analysis, load_scale, load_simulation, load_training
 from camp.training.checkpoints import LAST, newest_checkpoint
 from tests.md.test_simulate import CRYSTAL, SETTINGS, copper, engine_of
@@ -56,11 +57,14 @@ stability: rdf
 TASKS = """
 ethanol:
   title: Ethanol
-  system: molecule
   paper: {energy: table-1, forces: table-1}
   split: {train: 10, validation: 5, test: rest}
-  model: {channels: 4, max_rank: 1}
-  training: {max_steps: 7}
+"""
+ARCHITECTURE = """
+recipes:
+  short: {max_steps: 7}
+tasks:
+  ethanol: {model: {channels: 4, max_rank: 1}, recipe: short}
 """
 SIMULATIONS = """
 ethanol-md:
@@ -77,12 +81,21 @@ resources: {threads: 2, gpu: 1}
 datasets:
   ethanol: {generate: "molecule:ethanol", frames: 30, seed: 1}
 tasks:
-  ethanol: {dataset: ethanol, split: {sources: {}}}
+  ethanol:
+    dataset: ethanol
+    split: {sources: {}}
+    models: {camp: {model: {cutoff: 4.5}, training: {batch_size: 2}}}
 simulations:
   ethanol-md: {task: ethanol, start: {dataset: ethanol, frames: 2, seed: 1, repeat: [1, 1, 1]}}
 speed: {simulations: [ethanol-md], threads: 2}
 notebooks: {training: ethanol}
 """
+SCALE_FILES = {
+    "scale.yaml": SCALE,
+    "tasks.yaml": TASKS,
+    "simulations.yaml": SIMULATIONS,
+    "camp.yaml": ARCHITECTURE,
+}
 
 
 @dataclass(frozen=True)
@@ -314,17 +327,13 @@ def yaml_kind(name: str, text: str, read: Callable[[Path], object]) -> Kind:
 
 
 def read_scale(path: Path) -> object:
-    """One of the three files of a scale is the damaged one."""
-    texts = {"scale.yaml": SCALE, "tasks.yaml": TASKS, "simulations.yaml": SIMULATIONS}
-    folder = path.parent / "whole"
-    folder.mkdir(exist_ok=True)
-    files = {}
-    for name, text in texts.items():
-        files[name] = path if path.name == name else folder / name
-        if not files[name].exists():
-            files[name].write_text(text)
-    scale, tasks, simulations = files.values()
-    return load_scale([scale], {}, tasks_file=tasks, simulations_file=simulations)
+    """One of the four files of a scale is the damaged one."""
+    folder = path.parent / f"with-{path.name}"
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    for name, text in SCALE_FILES.items():
+        place = folder / ("models" if name == "camp.yaml" else "") / name
+        place.write_bytes(path.read_bytes() if path.name == name else text.encode())
+    return load_scale([folder / "scale.yaml"], {}, folder=folder)
 
 
 def json_kind(name: str, make: Callable[[Path], Any], read: Callable[[Path], object]) -> Kind:
@@ -357,9 +366,7 @@ KINDS = (
     yaml_kind("training.yaml", TRAINING, load_training),
     yaml_kind("simulation.yaml", SIMULATION, load_simulation),
     yaml_kind("analysis.yaml", ANALYSIS, load_analysis),
-    yaml_kind("scale.yaml", SCALE, read_scale),
-    yaml_kind("tasks.yaml", TASKS, read_scale),
-    yaml_kind("simulations.yaml", SIMULATIONS, read_scale),
+    *(yaml_kind(name, text, read_scale) for name, text in SCALE_FILES.items()),
     Kind(
         "model.safetensors",
         lambda path: save(small_potential(), path),

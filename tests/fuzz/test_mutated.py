@@ -12,7 +12,7 @@ from tests.fuzz.kinds import KINDS
 from tests.fuzz.mutations import mutated_bytes, mutated_content, strange
 from tests.fuzz.reading import result_of
 
-# Of each kind of file; there are nineteen kinds.
+# Of each kind of file; there are twenty kinds.
 FILES = 150 * int(os.environ.get("CAMP_FUZZ", "1"))
 
 

@@ -13,7 +13,7 @@ from camp.md.observables import radial_distribution
 from camp.md.sections import MAX_POINTS
 from camp.md.states import Sample, State
 from camp.md.trajectory import Writer
-from camp.settings.schema import DEFAULT_ANALYSIS
+from camp.settings import AnalysisSettings
 
 MD = {
     "engine": "ase",
@@ -45,7 +45,7 @@ def walk(start, seed, frames=FRAMES, step=STEP):
 
 
 def settings(**changes):
-    return {**DEFAULT_ANALYSIS, **changes}
+    return AnalysisSettings(**changes)
 
 
 def write_run(folder, start, replicas, *, md=None, ends=None, model="a" * 64):
@@ -190,7 +190,7 @@ def test_diffusion_of_a_random_walk(salt):
 
 
 def test_default_fit_is_the_tenth_to_the_half(salt):
-    content = analyse([salt], {**SALT_ANALYSIS, "fit": None}, LABELS)
+    content = analyse([salt], SALT_ANALYSIS.model_copy(update={"fit": None}), LABELS)
     assert content["msd"]["species"]["Na"]["fit_ps"] == [0.2, 1.0]
 
 
@@ -309,7 +309,7 @@ def test_a_molecule_is_judged_by_its_bonds(tmp_path):
 
 def test_a_run_that_is_too_short_still_has_an_analysis(tmp_path):
     folder = write_run(tmp_path, SALT, {1: walk(SALT, 1)[:6]}, md={"length": 0.1})
-    content = analyse([folder], {**SALT_ANALYSIS, "fit": None}, LABELS)
+    content = analyse([folder], SALT_ANALYSIS.model_copy(update={"fit": None}), LABELS)
     assert content["stability"]["values_ps"] == [0.1]
     assert content["stability"]["reason"].startswith("shorter than one window")
     found = content["msd"]["species"]["Na"]["diffusion_cm2_per_s"]
@@ -335,12 +335,17 @@ def test_a_run_that_is_too_short_still_has_an_analysis(tmp_path):
 )
 def test_bad_settings(salt, change, message):
     with pytest.raises(InputError, match=message):
-        analyse([salt], {**SALT_ANALYSIS, **change}, LABELS)
+        analyse([salt], SALT_ANALYSIS.model_copy(update=change), LABELS)
 
 
 def test_bonds_are_for_molecules(salt):
     with pytest.raises(InputError, match="for molecules without a cell"):
-        analyse([salt], {**SALT_ANALYSIS, "stability": "bonds"}, LABELS, [molecule("H2O")])
+        analyse(
+            [salt],
+            SALT_ANALYSIS.model_copy(update={"stability": "bonds"}),
+            LABELS,
+            [molecule("H2O")],
+        )
 
 
 def test_bad_folders(tmp_path, salt):
@@ -374,7 +379,7 @@ def test_reference_frames(tmp_path):
     lags = 20.0 * np.arange(50)
     rows = [f"{lag},3,{0.5 + 6e-4 * lag}" for lag in lags]
     table.write_text("\n".join(["lag_fs,n_pairs,msd_Na_A2", *rows]))
-    asked = {**SALT_ANALYSIS, "msd": ["Na"], "fit": None}
+    asked = SALT_ANALYSIS.model_copy(update={"msd": ["Na"], "fit": None})
     content = analyse_reference(frames, asked, LABELS, table)
     json.dumps(content, allow_nan=False)
     assert content["reference"] is True
@@ -394,7 +399,7 @@ def test_reference_frames(tmp_path):
     assert sodium["fit_ps"] == pytest.approx([0.098, 0.49])
     assert "D(Na) 1e-05 cm²/s" in describe(content)
     with pytest.raises(InputError, match="no column 'msd_Cl_A2'"):
-        analyse_reference(frames, {**asked, "msd": ["Cl"]}, LABELS, table)
+        analyse_reference(frames, asked.model_copy(update={"msd": ["Cl"]}), LABELS, table)
     with pytest.raises(InputError, match="no such file"):
         analyse_reference(frames, asked, LABELS, tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="structure 1 has other atoms"):

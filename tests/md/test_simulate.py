@@ -17,41 +17,54 @@ from ase.io.ulm import Writer as UlmWriter
 from camp.cli import main
 from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
-from camp.md.simulate import check_structure, initial_state, simulate
-from camp.md.states import State
+from camp.md.simulate import check_structure, initial_state, model_hash, simulate
+from camp.md.states import Dynamics, State
 from camp.md.trajectory import number_of_frames, read_trajectory
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.potential.saving import save
+from camp.settings import MdSettings
 
-SETTINGS = {
-    "engine": "ase",
-    "ensemble": "nvt",
-    "temperature": 300.0,
-    "timestep": 2.0,
-    "length": 0.1,
-    "equilibration": 0.04,
-    "thermostat_time": 50.0,
-    "sample_every": 10.0,
-    "replicas": 2,
-    "seed": 1,
-    "compile": False,
-}
+SETTINGS = MdSettings(
+    temperature=300.0,
+    timestep=2.0,
+    length=0.1,
+    equilibration=0.04,
+    thermostat_time=50.0,
+    sample_every=10.0,
+    replicas=2,
+    compile=False,
+)
 # Sixteen atoms of copper; the potential only says which structures it could simulate.
 CRYSTAL = bulk("Cu", cubic=True).repeat((2, 2, 1))
 
 
-def copper(cutoff: float = 3.5) -> Potential:
+def copper(cutoff: float = 3.5, species: int = 29, **more: str) -> Potential:
     torch.manual_seed(0)
     settings = CampSettings(
-        cutoff=cutoff, channels=2, max_rank=1, layers=1, radial_hidden=[2], readout_hidden=[2]
+        cutoff=cutoff,
+        channels=2,
+        max_rank=1,
+        layers=1,
+        radial_hidden=[2],
+        readout_hidden=[2],
+        **more,
     )
     # Random weights on so small a scale are a stable potential.
-    return Potential(settings, species=[29], energy_scale=0.01)
+    return Potential(settings, species=[species], energy_scale=0.01)
+
+
+def changed(**values):
+    return SETTINGS.model_copy(update=values)
+
+
+def dynamics_of(settings):
+    return Dynamics(settings.temperature, settings.timestep, settings.thermostat_time)
 
 
 def engine_of(settings, calculator=EMT):
-    return lambda states, ensemble: AseEngine(calculator, states, settings, ensemble=ensemble)
+    dynamics = dynamics_of(settings)
+    return lambda states, ensemble: AseEngine(calculator, states, dynamics, ensemble=ensemble)
 
 
 def run(out, settings=SETTINGS, *, replicas=(1, 2), calculator=EMT, structure=CRYSTAL, **more):
@@ -104,7 +117,7 @@ class StoppingEngine(AseEngine):
 @pytest.mark.parametrize("samples", [1, 4, 5, 9])
 @pytest.mark.parametrize("ensemble", ["nvt", "nve"])
 def test_an_interrupted_run_continues_as_if_nothing_had_happened(tmp_path, samples, ensemble):
-    settings = {**SETTINGS, "ensemble": ensemble}
+    settings = changed(ensemble=ensemble)
     run(tmp_path / "whole", settings)
     StoppingEngine.left = samples
     with pytest.raises(InterruptionError):
@@ -112,7 +125,7 @@ def test_an_interrupted_run_continues_as_if_nothing_had_happened(tmp_path, sampl
             copper(),
             [CRYSTAL],
             settings,
-            lambda s, e: StoppingEngine(EMT, s, settings, ensemble=e),
+            lambda s, e: StoppingEngine(EMT, s, dynamics_of(settings), ensemble=e),
             out=tmp_path / "parts",
             replicas=[1, 2],
         )
@@ -145,7 +158,7 @@ def test_a_frame_that_was_interrupted_does_not_count(tmp_path, monkeypatch):
 
 def test_a_longer_run_continues_a_shorter_one(tmp_path):
     run(tmp_path)
-    run(tmp_path, {**SETTINGS, "length": 0.15})
+    run(tmp_path, changed(length=0.15))
     assert read_trajectory(tmp_path / "replica-2.traj").times[-1] == 150.0
 
 
@@ -158,7 +171,7 @@ def test_a_replica_that_was_saved_more_often_waits_for_the_others(tmp_path):
 
 
 def test_the_thermostat_holds_the_temperature_and_conserves_its_energy(tmp_path):
-    settings = {**SETTINGS, "length": 3.0, "equilibration": 0.5, "replicas": 1}
+    settings = changed(length=3.0, equilibration=0.5, replicas=1)
     run(tmp_path, settings, replicas=[1])
     trajectory = read_trajectory(tmp_path / "replica-1.traj")
     kelvin = trajectory.kinetic_energies.mean() / (1.5 * 16 * 8.617333e-5)
@@ -167,7 +180,7 @@ def test_the_thermostat_holds_the_temperature_and_conserves_its_energy(tmp_path)
 
 
 def test_energy_is_conserved_without_a_thermostat(tmp_path):
-    run(tmp_path, {**SETTINGS, "ensemble": "nve", "length": 1.0}, replicas=[1])
+    run(tmp_path, changed(ensemble="nve", length=1.0), replicas=[1])
     trajectory = read_trajectory(tmp_path / "replica-1.traj")
     total = trajectory.potential_energies + trajectory.kinetic_energies
     assert np.allclose(total, trajectory.conserved_energies)
@@ -229,12 +242,75 @@ def test_a_cell_smaller_than_the_cutoff_is_refused():
 def test_another_run_in_the_folder_is_refused_or_set_aside(tmp_path):
     run(tmp_path)
     before = (tmp_path / "replica-1.traj").read_bytes()
-    hotter = {**SETTINGS, "temperature": 400.0}
+    hotter = changed(temperature=400.0)
     with pytest.raises(InputError, match="another model, structure or settings"):
         run(tmp_path, hotter)
     assert (tmp_path / "replica-1.traj").read_bytes() == before
     run(tmp_path, hotter, set_aside=True)
     assert (tmp_path / "superseded-1" / "replica-1.traj").read_bytes() == before
+
+
+def test_another_precision_is_another_run(tmp_path):
+    """A trajectory in float32 is not continued in float64 without a word."""
+    run(tmp_path)
+    with pytest.raises(InputError, match="another precision"):
+        run(tmp_path, {**SETTINGS, "length": 0.2}, dtype="float64")
+    summary = run(tmp_path, {**SETTINGS, "length": 0.2}, dtype="float32")
+    assert summary["dtype"] == "float32"
+
+
+def test_other_code_is_another_run(tmp_path, monkeypatch):
+    run(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="of other code"):
+        patch.setattr("camp.md.simulate.simulation_code", lambda *_: ["camp.data.splits"])
+        run(tmp_path)
+
+
+def test_a_model_is_its_parameters_and_all_its_settings():
+    """Models of the same parameters that differ in what they make of them."""
+    models = [copper(), copper(cutoff=4.0), copper(species=47), copper(envelope_on="basis")]
+    state, *others = [model.state_dict() for model in models]
+    for other in others:
+        assert all(torch.equal(value, state[name]) for name, value in other.items())
+    assert len({model_hash(model) for model in models}) == len(models)
+    assert model_hash(copper().double()) == model_hash(copper())
+
+
+def test_the_speed_of_a_run_outlives_its_summary(tmp_path):
+    """A summary that was lost beside complete trajectories is made again, whatever is known."""
+    summary = run(tmp_path)
+    (tmp_path / "simulation.json").unlink()
+    assert run(tmp_path) == summary
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record.pop("steps_per_second").keys() == {"1", "2"}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    (tmp_path / "simulation.json").unlink()
+    for _ in range(2):
+        unknown = run(tmp_path)
+        assert [one["steps_per_second"] for one in unknown["replicas"]] == [None, None]
+
+
+def test_more_replicas_leave_the_finished_ones_alone(tmp_path):
+    """Also where replicas share a batch, which holds then only those that have steps to make."""
+    batches = []
+
+    def make_engine(states, ensemble):
+        batches.append([state.step for state in states])
+        return AseEngine(EMT, states, SETTINGS, ensemble=ensemble)
+
+    first = run(tmp_path)
+    content = (tmp_path / "replica-1.traj").read_bytes()
+    more = {**SETTINGS, "replicas": 3}
+    summary = simulate(copper(), [CRYSTAL], more, make_engine, out=tmp_path, replicas=[1, 2, 3])
+    assert batches == [[0], [20]]  # of replica 3: equilibration, and from its end on
+    assert (tmp_path / "replica-1.traj").read_bytes() == content
+    assert summary["replicas"][:2] == first["replicas"]
+    batches.clear()
+    longer = {**more, "length": 0.12, "replicas": 4}
+    simulate(copper(), [CRYSTAL], longer, make_engine, out=tmp_path, replicas=[1, 2, 3, 4])
+    assert [len(batch) for batch in batches] == [1, 1, 3]
+    times = [read_trajectory(tmp_path / f"replica-{k}.traj").times for k in (1, 2, 3, 4)]
+    assert all(np.array_equal(one, times[0]) and one[-1] == 120.0 for one in times)
 
 
 def test_foreign_trajectories_are_refused(tmp_path):
@@ -243,19 +319,19 @@ def test_foreign_trajectories_are_refused(tmp_path):
     with pytest.raises(InputError, match="not of this run"):
         run(tmp_path)
     other = tmp_path / "other"
-    run(other, {**SETTINGS, "seed": 7})
+    run(other, changed(seed=7))
     run(tmp_path / "mine")
     (other / "replica-1.traj").rename(tmp_path / "mine" / "replica-1.traj")
     (tmp_path / "mine" / "simulation.json").unlink()
     with pytest.raises(InputError, match="another run"):
-        run(tmp_path / "mine", {**SETTINGS, "length": 0.2})
+        run(tmp_path / "mine", changed(length=0.2))
 
 
 def test_a_broken_trajectory_is_named(tmp_path):
     run(tmp_path)
     (tmp_path / "replica-1.traj").write_bytes(b"no trajectory")
     with pytest.raises(InputError, match=r"replica-1\.traj: not a trajectory"):
-        run(tmp_path, {**SETTINGS, "length": 0.2})
+        run(tmp_path, changed(length=0.2))
 
 
 def test_structures_of_different_atoms_are_refused(tmp_path):
@@ -322,8 +398,8 @@ def test_engine_agrees_with_the_motion_of_a_harmonic_pair():
     pair = Atoms("Ar2", [[0, 0, 0], [minimum + 0.002, 0, 0]])
     pair.set_momenta(np.zeros((2, 3)))
     calculator = LennardJones(sigma=3.4, epsilon=0.0104, rc=20.0)
-    settings = {**SETTINGS, "timestep": 1.0}
-    engine = AseEngine(lambda: calculator, [State(0, pair)], settings, ensemble="nve")
+    settings = changed(timestep=1.0)
+    engine = AseEngine(lambda: calculator, [State(0, pair)], dynamics_of(settings), ensemble="nve")
     stiffness, reduced = 57.146 * 0.0104 / 3.4**2, pair.get_masses()[0] / 2
     period = 2 * np.pi * np.sqrt(reduced / stiffness) * 10.180505  # fs
     engine.advance(round(period / 2))

@@ -12,7 +12,7 @@ from ase import Atoms, units
 import camp
 from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
-from camp.md.states import State, temperature_of
+from camp.md.states import Dynamics, State, temperature_of
 from camp.potential.graphed import FusedFunction
 from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
@@ -22,7 +22,7 @@ torchsim = pytest.importorskip("camp.potential.torchsim")
 engine_module = pytest.importorskip("camp.md.torchsim_engine")
 TorchSimEngine = engine_module.TorchSimEngine
 
-SETTINGS = {"temperature": 300.0, "timestep": 0.5, "thermostat_time": 20.0}
+DYNAMICS = Dynamics(temperature=300.0, timestep=0.5, thermostat_time=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def assert_same(one, other, tolerance=1e-9):
 @pytest.mark.parametrize("ensemble", ["nve", "nvt"])
 def test_same_trajectory_as_the_ase_engine(potential, model, states, ensemble):
     """Velocity Verlet and the chains: positions, momenta and thermostats step by step."""
-    batched = TorchSimEngine(model, states, SETTINGS, ensemble=ensemble)
+    batched = TorchSimEngine(model, states, DYNAMICS, ensemble=ensemble)
     reference = AseEngine(
-        lambda: camp.Calculator(potential, dtype="float64"), states, SETTINGS, ensemble=ensemble
+        lambda: camp.Calculator(potential, dtype="float64"), states, DYNAMICS, ensemble=ensemble
     )
     for steps in (0, 1, 49):
         batched.advance(steps)
@@ -93,8 +93,8 @@ def test_the_energy_is_conserved(model, states, ensemble):
     """The error of a symplectic integrator does not grow and falls with the timestep squared."""
     spread = []
     for timestep, every in ((0.5, 4), (0.25, 8)):
-        settings = {**SETTINGS, "timestep": timestep}
-        engine = TorchSimEngine(model, states, settings, ensemble=ensemble)
+        dynamics = replace(DYNAMICS, timestep=timestep)
+        engine = TorchSimEngine(model, states, dynamics, ensemble=ensemble)
         energies = [[sample.conserved_energy for sample in engine.samples()]]
         for _ in range(50):
             engine.advance(every)
@@ -107,7 +107,7 @@ def test_the_energy_is_conserved(model, states, ensemble):
 def test_mean_temperature(potential, model):
     """Twelve replicas started at half the temperature takes on the thermostat's."""
     states = [start(potential, seed, atoms=8, temperature=150.0) for seed in range(12)]
-    engine = TorchSimEngine(model, states, SETTINGS, ensemble="nvt")
+    engine = TorchSimEngine(model, states, DYNAMICS, ensemble="nvt")
     engine.advance(200)
     kinetic = []
     for _ in range(100):
@@ -119,10 +119,10 @@ def test_mean_temperature(potential, model):
 
 @pytest.mark.parametrize("ensemble", ["nve", "nvt"])
 def test_continues_from_a_state(model, states, ensemble):
-    engine = TorchSimEngine(model, states, SETTINGS, ensemble=ensemble)
+    engine = TorchSimEngine(model, states, DYNAMICS, ensemble=ensemble)
     engine.advance(20)
     halfway = [sample.state for sample in engine.samples()]
-    resumed = TorchSimEngine(model, halfway, SETTINGS, ensemble=ensemble)
+    resumed = TorchSimEngine(model, halfway, DYNAMICS, ensemble=ensemble)
     for one, other in zip(resumed.samples(), engine.samples(), strict=True):
         assert_same(one, other)
     engine.advance(20)
@@ -150,11 +150,11 @@ def test_chains_are_the_same_in_numpy_and_torch(states, capsys):
 
 
 def test_ase_engine_continues_it(potential, model, states):
-    engine = TorchSimEngine(model, states, SETTINGS, ensemble="nvt")
+    engine = TorchSimEngine(model, states, DYNAMICS, ensemble="nvt")
     engine.advance(10)
     halfway = [sample.state for sample in engine.samples()]
     other = AseEngine(
-        lambda: camp.Calculator(potential, dtype="float64"), halfway, SETTINGS, ensemble="nvt"
+        lambda: camp.Calculator(potential, dtype="float64"), halfway, DYNAMICS, ensemble="nvt"
     )
     engine.advance(10)
     other.advance(10)
@@ -164,10 +164,10 @@ def test_ase_engine_continues_it(potential, model, states):
 
 @pytest.mark.parametrize("ensemble", ["nve", "nvt"])
 def test_replicas_are_independent(model, states, ensemble):
-    together = TorchSimEngine(model, states, SETTINGS, ensemble=ensemble)
+    together = TorchSimEngine(model, states, DYNAMICS, ensemble=ensemble)
     together.advance(30)
     for state, sample in zip(states, together.samples(), strict=True):
-        alone = TorchSimEngine(model, [state], SETTINGS, ensemble=ensemble)
+        alone = TorchSimEngine(model, [state], DYNAMICS, ensemble=ensemble)
         alone.advance(30)
         assert_same(alone.samples()[0], sample)
 
@@ -177,8 +177,8 @@ def test_positions_stay_unwrapped(potential, model):
     state = start(potential, 0)
     velocity = np.array([0.2, 0.0, 0.0]) / units.fs
     state.atoms.set_momenta(state.atoms.get_masses()[:, None] * velocity)
-    settings = {**SETTINGS, "temperature": 1e5}
-    engine = TorchSimEngine(model, [state], settings, ensemble="nve")
+    dynamics = replace(DYNAMICS, temperature=1e5)
+    engine = TorchSimEngine(model, [state], dynamics, ensemble="nve")
     engine.advance(100)
     centre = engine.samples()[0].state.atoms.get_center_of_mass() - state.atoms.get_center_of_mass()
     np.testing.assert_allclose(centre, [0.2 * 100 * 0.5, 0, 0], atol=1e-6)
@@ -212,8 +212,8 @@ def exploding(potential, kind):
 )
 def test_an_explosion_stops_one_replica(potential, model, states, kind, reason, ensemble):
     bad = exploding(potential, kind)
-    engine = TorchSimEngine(model, [states[0], bad, *states[1:]], SETTINGS, ensemble=ensemble)
-    reference = TorchSimEngine(model, states, SETTINGS, ensemble=ensemble)
+    engine = TorchSimEngine(model, [states[0], bad, *states[1:]], DYNAMICS, ensemble=ensemble)
+    reference = TorchSimEngine(model, states, DYNAMICS, ensemble=ensemble)
     for _ in range(2):
         engine.advance(10)
         reference.advance(10)
@@ -232,8 +232,8 @@ def test_atoms_that_meet_stop_one_replica(potential, states):
     free.energy_scale.zero_()
     model = torchsim.TorchSimModel(free, dtype="float64")
     bad = exploding(free, "meet")
-    settings = {**SETTINGS, "temperature": 1e7}
-    engine = TorchSimEngine(model, [bad, *states], settings, ensemble="nve")
+    dynamics = replace(DYNAMICS, temperature=1e7)
+    engine = TorchSimEngine(model, [bad, *states], dynamics, ensemble="nve")
     engine.advance(3)
     assert not engine.samples()[0].failed
     engine.advance(3)
@@ -248,7 +248,7 @@ def test_atoms_that_meet_stop_one_replica(potential, states):
 
 
 def test_all_replicas_may_explode(potential, model):
-    engine = TorchSimEngine(model, [exploding(potential, "hot")] * 2, SETTINGS, ensemble="nvt")
+    engine = TorchSimEngine(model, [exploding(potential, "hot")] * 2, DYNAMICS, ensemble="nvt")
     engine.advance(10)
     engine.advance(10)
     assert all(sample.failed for sample in engine.samples())
@@ -257,12 +257,12 @@ def test_all_replicas_may_explode(potential, model):
 def test_a_start_that_cannot_be_evaluated(model, states):
     bad = State(0, Atoms("HH", [[0, 0, 0], [0, 0, 0]]))
     with pytest.raises(InputError, match="system 3: atoms 0 and 1 coincide"):
-        TorchSimEngine(model, [*states, bad], SETTINGS, ensemble="nve")
+        TorchSimEngine(model, [*states, bad], DYNAMICS, ensemble="nve")
 
 
 def test_nothing_global_is_changed(model, states):
     before = torch.get_default_dtype(), torch.get_rng_state(), np.random.get_state()[1].copy()
-    TorchSimEngine(model, states, SETTINGS, ensemble="nvt").advance(2)
+    TorchSimEngine(model, states, DYNAMICS, ensemble="nvt").advance(2)
     assert torch.get_default_dtype() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     np.testing.assert_array_equal(np.random.get_state()[1], before[2])

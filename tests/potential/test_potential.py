@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms, units
+from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces
 from ase.md.verlet import VelocityVerlet
 
 import camp
 from camp.errors import InputError
+from camp.models.carnet.settings import CarNetSettings
+from camp.potential.saving import save
+from camp.targets import TARGETS
 from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
@@ -112,6 +116,46 @@ def test_calculator_forces_are_the_gradient(potential):
     np.testing.assert_allclose(atoms.get_forces()[2], numerical[0], rtol=1e-5)
     assert atoms.get_stress().shape == (6,)
     assert atoms.get_potential_energies().sum() == pytest.approx(atoms.get_potential_energy())
+
+
+def test_calculator_has_stress_after_a_call_that_failed(potential):
+    """Also if the cell was changed in that call: by finite strain through ASE."""
+    atoms = random_structure(potential)
+    expected = potential.evaluate(atoms).stresses[0]
+    apart, atoms.calc = atoms.positions[1].copy(), camp.Calculator(potential, dtype="float64")
+    for _ in range(2):
+        atoms.positions[1] = atoms.positions[0]
+        with pytest.raises(InputError, match="coincide"):
+            atoms.get_potential_energy()
+        atoms.positions[1] = apart
+        np.testing.assert_allclose(atoms.get_stress(voigt=False), expected, rtol=1e-5, atol=1e-9)
+        atoms.set_cell(atoms.cell * 1.1)
+        atoms.set_cell(atoms.cell / 1.1)
+
+
+def test_calculator_takes_the_file_of_a_model(potential, tmp_path):
+    save(potential, tmp_path / "model.safetensors")
+    atoms = random_structure(potential)
+    atoms.calc = camp.Calculator(tmp_path / "model.safetensors", dtype="float64")
+    energy = potential.evaluate(atoms).energies[0]
+    assert atoms.get_potential_energy() == pytest.approx(energy, rel=1e-6)
+
+
+def test_calculator_has_the_dipole_of_a_model_without_energy():
+    torch.manual_seed(0)
+    model = camp.Potential(
+        CarNetSettings(cutoff=4, channels=3, max_rank=1, layers=1),
+        species=(1, 8),
+        targets=[TARGETS["dipole"]],
+    )
+    water = Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    water.calc = camp.Calculator(model, dtype="float64")
+    dipole = water.get_dipole_moment()
+    assert dipole.shape == (3,)
+    # In the plane of the molecule, by symmetry.
+    assert abs(dipole[2]) < 1e-12 * np.abs(dipole).max()
+    with pytest.raises(PropertyNotImplementedError):
+        water.get_potential_energy()
 
 
 def test_calculator_leaves_the_potential_alone(potential):

@@ -6,31 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-NUMBERS = Path(__file__).resolve().parents[2] / "config" / "paper-numbers.csv"
+from camp.report.declarations import Paper, load_paper
+from camp.report.figures import draw_figure
+from camp.report.inputs import read_inputs
 
-TASKS = """
-lips-10: {paper: {energy: t1-lips-10-energy, forces: t1-lips-10-forces}}
-lips-100: {paper: {energy: t1-lips-100-energy, forces: t1-lips-100-forces}}
-lips-1000: {paper: {energy: t1-lips-1000-energy, forces: t1-lips-1000-forces}}
-lips-19000: {paper: {forces: t2-lips-19000-forces}}
-water: {paper: {energy: t3-water-energy, forces: t3-water-forces}}
-md17-ethanol: {paper: {energy: t4-ethanol-energy, forces: t4-ethanol-forces}}
-lips-100-rank-0: {paper: {energy: si6-max-rank-0}}
-"""
-
-SIMULATIONS = """
-lips:
-  paper:
-    diffusivity: text-lips-diffusivity
-    diffusivity_mae: t2-lips-19000-diffusivity
-    stability: t2-lips-19000-stability
-lips-1fs: {paper: {diffusivity: text-lips-diffusivity-1fs}}
-water-300K: {paper: {diffusivity: text-water-diffusivity, speed: [t3-water-speed, ts1-water-speed]}}
-aspirin: {paper: {stability: ts2-aspirin-stability, speed: [ts2-aspirin-speed]}}
-ethanol: {paper: {stability: ts2-ethanol-stability, speed: [ts2-ethanol-speed]}}
-nve-smooth: {}
-"""
+PAPERS = Path(__file__).resolve().parents[2] / "config" / "papers"
 
 
 def write_evaluation(
@@ -41,12 +23,14 @@ def write_evaluation(
     energy: float | None = 1.0e-3,
     forces: float | None = 50.0e-3,
     data: str = "real (subset)",
+    architecture: str = "camp",
     weights: str = "own",
     scale: str = "quick",
     **more,
 ) -> Path:
     """One evaluation; all energy metrics (eV) and all forces metrics (eV/Å) get one value."""
-    path = folder / task / ("published.json" if seed is None else f"seed-{seed}.json")
+    run = "published" if seed is None else f"seed-{seed}"
+    path = folder / task / f"{architecture}-{run}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     energies = ("energy_mae_per_atom", "energy_rmse_per_atom", "energy_mae", "energy_rmse")
     metrics = {**dict.fromkeys(energies, energy), "forces_mae": forces, "forces_rmse": forces}
@@ -55,7 +39,10 @@ def write_evaluation(
         "seed": seed,
         "scale": scale,
         "data": data,
+        "generated": False,
+        "architecture": architecture,
         "weights": weights,
+        "targets": ["energy", "forces"],
         "frames": 5,
         "note": "",
         "metrics": metrics,
@@ -106,6 +93,7 @@ def write_analysis(
     temperature: float = 520.0,
     timestep: float = 0.25,
     data: str = "real (subset)",
+    architecture: str = "camp",
     weights: str = "own",
     scale: str = "quick",
     drift: float = 1e-6,
@@ -123,8 +111,10 @@ def write_analysis(
         "title": f"Simulation {simulation}",
         "scale": scale,
         "task": "some-task",
+        "architecture": architecture,
         "weights": weights,
         "data": data,
+        "generated": False,
         "train_size": None,
         "note": "",
         "settings": {"length": length, "timestep": timestep, "temperature": temperature},
@@ -189,16 +179,32 @@ def write_speeds(
     device: str = "cpu: Some Processor",
     data: str = "real (subset)",
     scale: str = "quick",
+    task: str = "some-task",
+    generated: bool = False,
     unavailable: dict[str, str] | None = None,
 ) -> Path:
-    """Measured speeds; MD is at 80 % of the rate of bare evaluations."""
-    labels = {"simulation": simulation, "scale": scale, "data": data, "note": ""}
-    seconds = seconds or {"CAMP": 0.02, "CAMP, plain": 0.1, "CAMP, literal": 0.4}
+    """Measured speeds; MD is at 80 % of the rate of bare evaluations.
+
+    :param seconds: of our kinds of contestants, by kind.
+    :param unavailable: reasons of peers, by name; both peers are always listed.
+    """
+    labels = {
+        "simulation": simulation,
+        "scale": scale,
+        "task": task,
+        "architecture": "camp",
+        "weights": "published",
+        "data": data,
+        "generated": generated,
+        "note": "",
+    }
+    seconds = seconds or {"accelerated": 0.02, "plain": 0.1, "literal": 0.4}
+    names = {"accelerated": "CAMP", "plain": "CAMP, plain", "literal": "CAMP, literal"}
     records = [
         {
             **labels,
-            "contestant": contestant,
-            "weights": "published" if "CAMP" in contestant else "random",
+            "contestant": names[kind],
+            "kind": kind,
             "structure": "H128O64",
             "atoms": 192,
             "edges": 10322,
@@ -213,11 +219,12 @@ def write_speeds(
             "engine": "ase",
             "timestep_fs": 1.0,
         }
-        for contestant, duration in seconds.items()
+        for kind, duration in seconds.items()
     ]
+    peers = dict.fromkeys(("MACE", "NequIP"), "not asked for") | (unavailable or {})
     records += [
-        {**labels, "weights": "published", "contestant": contestant, "unavailable": reason}
-        for contestant, reason in (unavailable or {}).items()
+        {**labels, "contestant": name, "kind": "peer", "unavailable": reason}
+        for name, reason in peers.items()
     ]
     path = folder / f"{simulation}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,21 +245,25 @@ def write_pair_scan(folder: Path, smooth: bool, step: float, pair: str = "Li-S")
         "scale": "quick",
         "weights": "published",
         "data": "real (subset)",
+        "generated": False,
     }
     path = folder / f"{pair}-{smooth}.json"
     path.write_text(json.dumps(content))
     return path
 
 
-@pytest.fixture
-def simulations_file(tmp_path: Path) -> Path:
-    path = tmp_path / "simulations.yaml"
-    path.write_text(SIMULATIONS)
-    return path
+def draw(paper: Paper, name: str, scale: str = "quick", **given) -> Figure:
+    """A figure from files by kind."""
+    return draw_figure(name, read_inputs(paper, scale, **given))
 
 
-@pytest.fixture
-def tasks_file(tmp_path: Path) -> Path:
-    path = tmp_path / "tasks.yaml"
-    path.write_text(TASKS)
-    return path
+@pytest.fixture(scope="session")
+def camp() -> Paper:
+    """The CAMP paper."""
+    return load_paper(PAPERS / "camp")
+
+
+@pytest.fixture(scope="session")
+def this_work() -> Paper:
+    """What no paper prints."""
+    return load_paper(PAPERS / "this-work")

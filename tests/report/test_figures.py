@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 
 from camp.cli import main
 from camp.errors import InputError
-from camp.report.figures import draw_figure
 from camp.report.learning_curve import power_law
 from camp.report.style import COLOURS
 
-from .conftest import NUMBERS, write_evaluation, write_predictions
+from .conftest import PAPERS, draw, write_evaluation, write_predictions
 
 
 def texts(figure: Figure) -> str:
@@ -50,6 +49,7 @@ def lips(tmp_path) -> Path:
                 energy=0.005 * size**-0.5,
                 forces=0.25 * size**-0.25,
                 data="generated (GFN-xTB)",
+                generated=True,
                 train_size=size,
             )
     return folder
@@ -67,10 +67,8 @@ def test_palette_is_the_colour_blind_one():
     assert list(COLOURS) == list(seaborn.color_palette("colorblind").as_hex())
 
 
-def test_learning_curve(lips, tasks_file):
-    figure = draw_figure(
-        "figure-2", scale="quick", evaluations=[lips], tasks=tasks_file, paper=NUMBERS
-    )
+def test_learning_curve(lips, camp):
+    figure = draw(camp, "figure-2", evaluations=[lips])
     assert len(figure.axes) == 2
     said = texts(figure)
     assert "this work, own weights, slope −0.50" in said
@@ -94,44 +92,48 @@ def test_learning_curve(lips, tasks_file):
 
 
 @pytest.mark.parametrize("sizes", [[], ["lips-10"]])
-def test_learning_curve_with_too_few_sizes_has_no_slope(tmp_path, tasks_file, sizes):
+def test_learning_curve_with_too_few_sizes_has_no_slope(tmp_path, camp, sizes):
     files = [write_evaluation(tmp_path, task, 1) for task in sizes]
-    figure = draw_figure(
-        "figure-2", scale="quick", evaluations=files, tasks=tasks_file, paper=NUMBERS
-    )
+    figure = draw(camp, "figure-2", evaluations=files)
     said = texts(figure)
     assert "paper (reported), slope" in said
     assert "weights, slope" not in said
     assert ("own weights" in said) == bool(sizes)
 
 
-def test_training_curves(tmp_path):
+def test_learning_curve_says_why_a_size_is_missing(lips, camp):
+    reason = {"task": "lips-2500", "architecture": "camp", "reason": "job train failed"}
+    (lips / "reason.json").write_text(json.dumps(reason))
+    said = texts(draw(camp, "figure-2", evaluations=[lips]))
+    assert "lips-2500: missing because job train failed" in said
+
+
+def test_training_curves(tmp_path, this_work):
     metrics = [write_metrics(tmp_path, seed) for seed in (1, 2)]
-    figure = draw_figure(
-        "training-lips-10", scale="quick", metrics=metrics, data="generated (GFN-xTB)"
-    )
+    given = {"task": "lips-10", "metrics": metrics, "data": "generated (GFN-xTB)"}
+    figure = draw(this_work, "training", **given)
     said = texts(figure)
     assert "Training of lips-10" in figure.get_suptitle()
     assert "seed 1" in said and "seed 2" in said
-    assert "data: generated (GFN-xTB); weights: own; seeds 1, 2" in said
+    assert "data: generated (GFN-xTB); weights: own; seed 1, seed 2" in said
     lines = figure.axes[1].get_lines()
     assert list(lines[0].get_xdata()) == [5, 10, 15, 20]
     assert lines[0].get_ydata() == pytest.approx([200, 100, 200 / 3, 50])
 
 
 @pytest.mark.parametrize("frames", [40, 1200])
-def test_parity_and_errors(tmp_path, frames):
+def test_parity_and_errors(tmp_path, frames, this_work):
     files = [write_evaluation(tmp_path, "lips-10", seed) for seed in (1, 2)]
     for seed, file in enumerate(files):
         write_predictions(file, frames, seed)
-    figure = draw_figure("parity-lips-10", scale="quick", evaluations=files)
+    figure = draw(this_work, "parity", task="lips-10", evaluations=files)
     said = texts(figure)
     # energy 1 meV/atom and forces 50 meV/Å for both seeds
     assert "MAE 1.00 (0.00) meV/atom" in said
     assert "MAE 50.0 (0.0) meV/Å" in said
     assert "Reference force (eV/Å)" in said
     assert "data: real (subset); weights: own; seeds 1, 2" in said
-    figure = draw_figure("errors-lips-10", scale="quick", evaluations=files)
+    figure = draw(this_work, "errors", task="lips-10", evaluations=files)
     said = texts(figure)
     assert "Li, MAE" in said and "P, MAE" in said
     assert "Energy error (meV/atom)" in said
@@ -139,7 +141,7 @@ def test_parity_and_errors(tmp_path, frames):
     assert counts == 2 * frames
 
 
-def test_errors_by_species_by_hand(tmp_path):
+def test_errors_by_species_by_hand(tmp_path, this_work):
     file = write_evaluation(tmp_path, "water", 1)
     np.savez(
         file.with_suffix(".npz"),
@@ -150,39 +152,80 @@ def test_errors_by_species_by_hand(tmp_path):
         reference_forces=np.zeros((2, 3)),
         numbers=[8, 1],
     )
-    said = texts(draw_figure("errors-water", scale="quick", evaluations=[file]))
+    said = texts(draw(this_work, "errors", task="water", evaluations=[file]))
     assert "O, MAE 10 meV/Å" in said
     assert "H, MAE 20 meV/Å" in said
 
 
 @pytest.mark.parametrize("kind", ["parity", "errors"])
-def test_energies_that_may_not_be_reported_are_not_drawn(tmp_path, kind):
+def test_energies_that_may_not_be_reported_are_not_drawn(tmp_path, this_work, kind):
     reason = {"energy": "energies of this set are interpolated"}
     file = write_evaluation(tmp_path, "md17-ethanol", 1, energy=None, unavailable=reason)
     write_predictions(file)
-    figure = draw_figure(f"{kind}-md17-ethanol", scale="quick", evaluations=[file])
+    figure = draw(this_work, kind, task="md17-ethanol", evaluations=[file])
     assert "missing: energies of this set are interpolated" in texts(figure)
     assert not figure.axes[0].lines and not figure.axes[0].patches
 
 
 @pytest.mark.parametrize("kind", ["parity", "errors"])
-def test_model_that_could_not_be_had(tmp_path, kind):
+def test_model_that_could_not_be_had(tmp_path, this_work, kind):
     reason = {"energy": "file not available: weights", "forces": "file not available: weights"}
     file = write_evaluation(tmp_path, "water", 1, energy=None, forces=None, unavailable=reason)
-    figure = draw_figure(f"{kind}-water", scale="quick", evaluations=[file])
+    figure = draw(this_work, kind, task="water", evaluations=[file])
     assert texts(figure).count("missing: file not available: weights") == 2
 
 
-def test_unavailable_task_gives_a_figure_with_the_reason(tmp_path):
+@pytest.mark.parametrize("kind", ["parity", "errors", "training"])
+def test_unavailable_task_gives_a_figure_with_the_reason(tmp_path, this_work, kind):
     path = tmp_path / "unavailable.json"
-    path.write_text(json.dumps({"task": "water", "reason": "file not available: test set"}))
-    figure = draw_figure("parity-water", scale="quick", evaluations=[path])
-    assert "missing: file not available: test set" in texts(figure)
+    reason = "file not available: test set"
+    path.write_text(json.dumps({"task": "water", "architecture": "camp", "reason": reason}))
+    figure = draw(this_work, kind, task="water", evaluations=[path])
+    assert f"missing: {reason}" in texts(figure)
 
 
-def test_files_are_png_and_pdf_and_repeatable(tmp_path, lips, tasks_file):
-    arguments = ["figure", "figure-2", "--evaluations", str(lips), "--tasks", str(tasks_file)]
-    arguments += ["--paper", str(NUMBERS), "--scale", "quick", "--out"]
+def test_a_row_for_each_architecture_and_a_panel_for_each_target(tmp_path, this_work):
+    camp, cace = (
+        write_evaluation(tmp_path, "water", 1, architecture=name) for name in ("camp", "cace")
+    )
+    write_predictions(camp, 40)
+    write_predictions(cace, 50)
+    figure = draw(this_work, "errors", task="water", evaluations=[camp, cace])
+    # Sorted by architecture: CACE stands above.
+    counts = [sum(p.get_height() for p in figure.axes[k].patches) for k in (0, 2)]
+    assert counts == [50, 40]
+    for text in ("model: ", "seed 1"):
+        assert text in texts(figure)
+
+
+@pytest.mark.parametrize("kind", ["parity", "errors"])
+def test_other_targets_are_drawn_by_their_names(tmp_path, this_work, kind):
+    metrics = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
+    file = write_evaluation(tmp_path, "water", 1, targets=["dipole"], metrics=metrics)
+    random = np.random.default_rng(0)
+    reference = random.normal(size=(20, 3))
+    np.savez(
+        file.with_suffix(".npz"),
+        atoms=np.full(20, 3),
+        numbers=np.tile([8, 1, 1], 20),
+        dipole=reference + random.normal(size=(20, 3)),
+        # The label of one structure is not given.
+        reference_dipole=np.where(np.arange(20)[:, None] == 7, np.nan, reference),
+    )
+    figure = draw(this_work, kind, task="water", evaluations=[file])
+    assert len(figure.axes) == 1
+    said = texts(figure)
+    if kind == "parity":
+        assert "Reference dipole (e·Å)" in said
+        assert "MAE 0.0200 e·Å RMSE 0.0300 e·Å" in said
+    else:
+        assert "Dipole error (e·Å)" in said
+        assert sum(patch.get_height() for patch in figure.axes[0].patches) == 57
+
+
+def test_files_are_png_and_pdf_and_repeatable(tmp_path, lips):
+    arguments = ["figure", "figure-2", "--evaluations", str(lips)]
+    arguments += ["--paper", str(PAPERS / "camp"), "--scale", "quick", "--out"]
     for folder in ("a", "b"):
         assert main([*arguments, str(tmp_path / folder / "figure-2.png")]) == 0
     png, pdf = (tmp_path / "a" / f"figure-2.{suffix}" for suffix in ("png", "pdf"))
@@ -196,23 +239,21 @@ def test_files_are_png_and_pdf_and_repeatable(tmp_path, lips, tasks_file):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_refusals(tmp_path, tasks_file, lips):
-    with pytest.raises(InputError, match="no figure 'figure-9'"):
-        draw_figure("figure-9", scale="quick")
-    with pytest.raises(InputError, match="figure-2 needs --tasks and --paper"):
-        draw_figure("figure-2", scale="quick")
-    with pytest.raises(InputError, match="training-water needs --metrics and --data"):
-        draw_figure("training-water", scale="quick")
-    with pytest.raises(InputError, match=r"parity-water needs evaluations of water .*none"):
-        draw_figure("parity-water", scale="quick", evaluations=[lips])
+def test_refusals(tmp_path, lips, camp, this_work):
+    with pytest.raises(InputError, match="no figure 'figure-9'; choose one of figure-2"):
+        draw(camp, "figure-9")
+    with pytest.raises(InputError, match="parity shows one task; give --task"):
+        draw(this_work, "parity", evaluations=[lips])
+    with pytest.raises(InputError, match="the training of water needs --metrics and --data"):
+        draw(this_work, "training", task="water")
     with pytest.raises(InputError, match=r"seed-1\.npz: no such file"):
-        draw_figure("parity-lips-10", scale="quick", evaluations=[lips])
-    (lips / "lips-10" / "seed-1.npz").write_text("not numpy")
+        draw(this_work, "parity", task="lips-10", evaluations=[lips])
+    (lips / "lips-10" / "camp-seed-1.npz").write_text("not numpy")
     with pytest.raises(InputError, match=r"seed-1\.npz: not the arrays of an evaluation"):
-        draw_figure("parity-lips-10", scale="quick", evaluations=[lips])
+        draw(this_work, "parity", task="lips-10", evaluations=[lips])
     empty = write_metrics(tmp_path, 1, epochs=0)
     with pytest.raises(InputError, match="no epoch was finished"):
-        draw_figure("training-water", scale="quick", metrics=[empty], data="real")
+        draw(this_work, "training", task="water", metrics=[empty], data="real")
     empty.write_text("epoch,loss\n1,2\n")
     with pytest.raises(InputError, match="not the metrics of a training"):
-        draw_figure("training-water", scale="quick", metrics=[empty], data="real")
+        draw(this_work, "training", task="water", metrics=[empty], data="real")

@@ -9,9 +9,9 @@ import pytest
 
 from camp.data.bilayers import STACKINGS
 from camp.errors import InputError
-from camp.report.interlayer import interlayer
 from camp.report.style import save_figure
 
+from .conftest import draw
 from .test_figures import texts
 
 
@@ -29,7 +29,8 @@ def make_scan(seed: int = 1, raised: float = 0.0, **changes) -> dict:
         "seed": seed,
         "scale": "quick",
         "weights": "own",
-        "data": "generated (GFN-xTB)",
+        "data": "GFN-xTB",
+        "generated": True,
         "note": "",
         "lattice_constant_A": 2.46,
         "zero": {"model": "monolayer", "reference": "aligned with the model at 5.00 Å"},
@@ -69,13 +70,30 @@ def make_scan(seed: int = 1, raised: float = 0.0, **changes) -> dict:
     }
 
 
-def test_all_panels_of_one_model(tmp_path):
-    figure = interlayer([make_scan()], "quick")
+@pytest.fixture
+def interlayer(tmp_path, camp):
+    """Figure 6 of scans, or of files of them."""
+
+    def make(scans, scale="quick"):
+        files = []
+        for number, scan in enumerate(scans):
+            if not isinstance(scan, Path):
+                file = tmp_path / f"given-{number}.json"
+                file.write_text(json.dumps(scan))
+                scan = file
+            files.append(scan)
+        return draw(camp, "figure-6", scale, scans=files)
+
+    return make
+
+
+def test_all_panels_of_one_model(tmp_path, interlayer):
+    figure = interlayer([make_scan()])
     ab, sp, aa, curves, surface, path, colours = figure.axes
     assert [panel.get_title() for panel in (ab, sp, aa)] == ["AB", "SP", "AA"]
     assert colours.get_ylabel() == "E − E(AB) at 3.4 Å (meV/atom)"
     said = texts(figure)
-    assert "scale quick — data: generated (GFN-xTB); weights: own; seed 1." in said
+    assert "scale quick — data: GFN-xTB; weights: own; seed 1." in said
     assert "of the reference: aligned with the model at 5.00 Å." in said
     assert "all 6 rigid bilayers: MAE 7.00 meV/atom" in said
     assert "MAE 2.00 meV/atom (5 bilayers, all stackings)" in said
@@ -100,9 +118,9 @@ def test_all_panels_of_one_model(tmp_path):
 
 
 @pytest.mark.parametrize(("column", "on_top"), [(0, 1), (1, 0), (2, 2)])
-def test_drawn_stackings(column, on_top):
+def test_drawn_stackings(column, on_top, interlayer):
     """Of the two atoms of a cell, AB has one below a top atom, SP none, AA both."""
-    panel = interlayer([make_scan()], "quick").axes[column]
+    panel = interlayer([make_scan()]).axes[column]
     layers = [line for line in panel.get_lines() if line.get_marker() == "o"]
     bottom, top = (np.transpose(layer.get_data()) for layer in layers)
     assert layers[0].get_markerfacecolor() != "none"
@@ -116,12 +134,12 @@ def test_drawn_stackings(column, on_top):
     assert lengths == pytest.approx(np.full(len(bonds), 3**-0.5))
 
 
-def test_several_models_are_a_mean_and_a_band(tmp_path):
+def test_several_models_are_a_mean_and_a_band(tmp_path, interlayer):
     files = []
     for seed, raised in ((1, 0.0), (2, 1.0), (3, 2.0)):
         files.append(tmp_path / f"seed-{seed}.json")
         files[-1].write_text(json.dumps(make_scan(seed, raised)))
-    figure = interlayer(files, "quick")
+    figure = interlayer(files)
     curves, path = figure.axes[3], figure.axes[5]
     line = next(line for line in curves.get_lines() if line.get_label() == "AB")
     assert line.get_ydata()[9] == pytest.approx(-19.0)
@@ -135,14 +153,14 @@ def test_several_models_are_a_mean_and_a_band(tmp_path):
     assert "SP − AB, own minima: 1.70 ± 1.00 (0.58)" in said
 
 
-def test_a_model_without_a_minimum():
+def test_a_model_without_a_minimum(interlayer):
     scan = make_scan()
     scan["differences"] = copy.deepcopy(scan["differences"])
     scan["differences"]["own_minimum"]["SP-AB"]["model_meV_per_atom"] = None
-    assert "SP − AB, own minima: no minimum (0.58)" in texts(interlayer([scan], "quick"))
+    assert "SP − AB, own minima: no minimum (0.58)" in texts(interlayer([scan]))
 
 
-def test_references_that_lack_everything_but_distances():
+def test_references_that_lack_everything_but_distances(interlayer):
     """No reference at the fixed distance, and no error known: only the curves have dots."""
     scan = make_scan()
     for key in ("reference_shift", "reference_meV_per_atom"):
@@ -150,24 +168,24 @@ def test_references_that_lack_everything_but_distances():
     for key in ("reference_position_A", "reference_meV_per_atom"):
         scan["path"][key] = []
     scan["mae"]["interlayer_meV_per_atom"] = None
-    assert "all stackings" not in texts(interlayer([scan], "quick"))
+    assert "all stackings" not in texts(interlayer([scan]))
 
 
-def test_reason_where_nothing_could_be_scanned():
+def test_reason_where_nothing_could_be_scanned(interlayer):
     reason = {"scale": "quick", "unavailable": "file not available: weights"}
-    assert "missing: file not available: weights" in texts(interlayer([reason], "quick"))
-    assert "missing: no scan of bilayers at scale quick" in texts(interlayer([], "quick"))
+    assert "missing: file not available: weights" in texts(interlayer([reason]))
+    assert "missing: no scan of bilayers at scale quick" in texts(interlayer([]))
 
 
-def test_refusals(tmp_path):
+def test_refusals(tmp_path, interlayer):
     file: Path = tmp_path / "scan.json"
     file.write_text(json.dumps(make_scan()))
     with pytest.raises(InputError, match=r"scan\.json: of scale quick, not subset"):
         interlayer([file], "subset")
     file.write_text(json.dumps({"scale": "quick", "task": "graphene"}))
     with pytest.raises(InputError, match=r"scan\.json: not a scan of bilayers \(no 'data'\)"):
-        interlayer([file], "quick")
+        interlayer([file])
     with pytest.raises(InputError, match="other data, weights or points"):
-        interlayer([make_scan(), make_scan(2, data="real")], "quick")
+        interlayer([make_scan(), make_scan(2, data="real")])
     with pytest.raises(InputError, match="other data, weights or points"):
-        interlayer([make_scan(), make_scan(2, lattice_constant_A=2.5)], "quick")
+        interlayer([make_scan(), make_scan(2, lattice_constant_A=2.5)])

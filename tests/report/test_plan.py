@@ -19,8 +19,7 @@ def scale():
     return load_scale(
         [CONFIG / "quick.yaml"],
         {"seeds": [1, 2, 3]},
-        tasks_file=CONFIG / "tasks.yaml",
-        simulations_file=CONFIG / "simulations.yaml",
+        folder=CONFIG,
     )
 
 
@@ -30,32 +29,32 @@ def item(items, name):
 
 def test_nothing_is_known_before_anything_ran(scale, tmp_path):
     plan = make_plan(scale, tmp_path)
-    training = item(plan.trainings, "lips-10")
+    training = item(plan.trainings, "lips-10 (CAMP)")
     assert (training.done, training.wanted, training.jobs) == (0, 3, 3)
     assert training.steps == 3 * 150
     assert training.rate is None and training.hours is None
-    together = item(plan.trainings, "md17-ethanol")
+    together = item(plan.trainings, "md17-ethanol (CAMP)")
     assert (together.jobs, together.steps, together.side_by_side) == (1, 3 * 100, 3)
     simulation = item(plan.simulations, "lips")
     assert simulation.steps == 2 * 500  # two replicas of 0.1 + 0.4 ps at 1 fs
-    assert "whose speed or length is not known yet" in plan.to_text()
+    assert "whose speed is not known yet" in plan.to_text()
 
 
 def test_hours_follow_from_what_ran(scale, tmp_path):
     header = "epoch,step,seconds\n"
     for seed, row in ((1, "29,150,75.0"), (2, "9,50,25.0")):
-        folder = tmp_path / f"training/lips-10/seed-{seed}"
+        folder = tmp_path / f"training/lips-10/camp-seed-{seed}"
         folder.mkdir(parents=True)
         (folder / "metrics.csv").write_text(f"{header}0,5,9.0\n{row}\n")
-    (tmp_path / "training/lips-10/seed-1/training.json").write_text("{}")
+    (tmp_path / "training/lips-10/camp-seed-1/training.json").write_text("{}")
     (tmp_path / "speed").mkdir()
     records = [
-        {"contestant": "CAMP", "md_steps_per_second": 50.0},
-        {"contestant": "MACE", "md_steps_per_second": 7.0},
+        {"contestant": "CAMP", "kind": "accelerated", "md_steps_per_second": 50.0},
+        {"contestant": "MACE", "kind": "peer", "md_steps_per_second": 7.0},
     ]
     (tmp_path / "speed/lips.json").write_text(json.dumps(records))
     plan = make_plan(scale, tmp_path)
-    training = item(plan.trainings, "lips-10")
+    training = item(plan.trainings, "lips-10 (CAMP)")
     assert (training.done, training.jobs, training.steps) == (1, 2, 100 + 150)
     assert training.hours == pytest.approx(250 / 2.0 / 3600)
     assert item(plan.simulations, "lips").hours == pytest.approx(1000 / 50 / 3600)
@@ -64,18 +63,18 @@ def test_hours_follow_from_what_ran(scale, tmp_path):
 
 def test_seeds_side_by_side_share_the_time(scale, tmp_path):
     for seed in (1, 2, 3):
-        folder = tmp_path / f"training/md17-ethanol/seed-{seed}"
+        folder = tmp_path / f"training/md17-ethanol/camp-seed-{seed}"
         folder.mkdir(parents=True)
         (folder / "metrics.csv").write_text("epoch,step,seconds\n1,50,100.0\n")
-    training = item(make_plan(scale, tmp_path).trainings, "md17-ethanol")
+    training = item(make_plan(scale, tmp_path).trainings, "md17-ethanol (CAMP)")
     assert training.hours == pytest.approx(50 * 2.0 / 3600)
 
 
 def test_broken_metrics_are_named(scale, tmp_path):
-    folder = tmp_path / "training/lips-10/seed-1"
+    folder = tmp_path / "training/lips-10/camp-seed-1"
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text("nonsense\n1\n")
-    with pytest.raises(InputError, match=r"seed-1/metrics\.csv"):
+    with pytest.raises(InputError, match=r"camp-seed-1/metrics\.csv"):
         make_plan(scale, tmp_path)
 
 

@@ -10,15 +10,13 @@ from ase.io import write
 
 from camp.errors import InputError
 from camp.report.crystal import find_tetrahedra
-from camp.report.figures import FIGURES, draw_figure
 from camp.report.lips import overlap
 from camp.report.simulations import Profile, collect_simulations
 
-from .conftest import NUMBERS, TASKS, write_analysis, write_evaluation, write_pair_scan
+from .conftest import draw, write_analysis, write_evaluation, write_pair_scan
 from .test_figures import texts
 
 SIMULATED = ("figure-3", "figure-4", "figure-s2", "figure-s3", "figure-drift")
-MOLECULES = TASKS + "md17-aspirin-9500: {paper: {forces: ts2-aspirin-forces}}\n"
 
 
 def labels(panel) -> list[str]:
@@ -40,21 +38,25 @@ def write_reference(path: Path, analysis: Path, factor: float = 1.0) -> Path:
         "replicas_A2": species["replicas_A2"][:1],
         "diffusion_cm2_per_s": {"values": [1.3e-5]},
     }
-    content |= {"reference": True, "frames": 1194, "data": "real (subset)", "title": ""}
+    content |= {
+        "reference": True,
+        "generated": False,
+        "frames": 1194,
+        "data": "real (subset)",
+        "title": "",
+    }
     path.write_text(json.dumps(content))
     return path
 
 
-def test_figure_3(tmp_path, simulations_file):
+def test_figure_3(tmp_path, camp):
     analysis = write_analysis(tmp_path / "md", "lips", weights="published", train_size=100)
     aimd = write_reference(tmp_path / "aimd.json", analysis, factor=1.1)
-    figure = draw_figure(
+    figure = draw(
+        camp,
         "figure-3",
-        scale="quick",
         analyses=[tmp_path / "md"],
         references={"aimd": aimd},
-        simulations=simulations_file,
-        paper=NUMBERS,
     )
     a, b, c = figure.axes
     content = json.loads(analysis.read_text())
@@ -79,16 +81,14 @@ def test_figure_3(tmp_path, simulations_file):
     assert "2 runs of 20 ps, 520 K, 0.25 fs. Dashed: AIMD, 1194 frames" in said
 
 
-def test_figure_3_without_reference(tmp_path):
-    write_analysis(tmp_path, "lips", data="generated (GFN-xTB)")
+def test_figure_3_without_reference(tmp_path, camp):
+    write_analysis(tmp_path, "lips", generated=True)
     reason = tmp_path / "aimd.json"
     reason.write_text(json.dumps({"unavailable": "file not available: LiPS"}))
-    figure = draw_figure("figure-3", scale="quick", analyses=[tmp_path / "lips"])
+    figure = draw(camp, "figure-3", analyses=[tmp_path / "lips"])
     assert "No AIMD reference was given" in texts(figure)
     assert "generated data are not comparable" in texts(figure)
-    figure = draw_figure(
-        "figure-3", scale="quick", analyses=[tmp_path / "lips"], references={"aimd": reason}
-    )
+    figure = draw(camp, "figure-3", analyses=[tmp_path / "lips"], references={"aimd": reason})
     assert "No AIMD reference: file not available: LiPS" in texts(figure)
     assert labels(figure.axes[2]) == ["run 1", "run 2"]
 
@@ -103,14 +103,12 @@ def test_overlap_of_known_curves():
     assert overlap(ramp, ramp) == 0.0
 
 
-def test_figure_s2(tmp_path, simulations_file):
+def test_figure_s2(tmp_path, camp):
     write_analysis(tmp_path / "md", "lips-1fs", timestep=1.0, diffusion=(1.1e-5, 1.1e-5))
-    figure = draw_figure(
+    figure = draw(
+        camp,
         "figure-s2",
-        scale="quick",
         analyses=[tmp_path / "md"],
-        simulations=simulations_file,
-        paper=NUMBERS,
     )
     said = texts(figure)
     assert "this work: D = 1.10 (0.00)" in said
@@ -118,13 +116,11 @@ def test_figure_s2(tmp_path, simulations_file):
     assert "2 runs of 20 ps, 520 K, 1 fs" in said
 
 
-def test_figure_4(tmp_path):
+def test_figure_4(tmp_path, camp):
     write_analysis(tmp_path / "md", "water-300K", species="O", temperature=300.0)
     goo = tmp_path / "goo.gdr"
     goo.write_text("5.0 0.0\n5.34 2.736\n6.0 1.0\n9.0 1.0\n20.0 1.0\n")
-    figure = draw_figure(
-        "figure-4", scale="quick", analyses=[tmp_path / "md"], references={"revpbe0": goo}
-    )
+    figure = draw(camp, "figure-4", analyses=[tmp_path / "md"], references={"revpbe0": goo})
     (panel,) = figure.axes
     assert labels(panel) == [
         "this work, 300 K: 2.60 at 2.78 Å",
@@ -136,7 +132,7 @@ def test_figure_4(tmp_path):
     assert "Not given: x-ray, 295 K (Skinner 2014); x-ray, 295 K (Skinner 2013); neutron" in said
 
 
-def test_figure_s3(tmp_path):
+def test_figure_s3(tmp_path, camp):
     for kelvin, diffusion in ((300, 2.5e-5), (1500, 50e-5)):
         write_analysis(
             tmp_path,
@@ -145,9 +141,10 @@ def test_figure_s3(tmp_path):
             temperature=float(kelvin),
             diffusion=(diffusion, diffusion),
         )
-    unavailable = {"simulation": "water-900K", "scale": "quick", "unavailable": "no weights"}
-    (tmp_path / "unavailable.json").write_text(json.dumps(unavailable))
-    figure = draw_figure("figure-s3", scale="quick", analyses=[tmp_path])
+    unavailable = {"simulation": "water-900K", "architecture": "camp", "scale": "quick"}
+    path = tmp_path / "unavailable.json"
+    path.write_text(json.dumps(unavailable | {"unavailable": "no weights"}))
+    figure = draw(camp, "figure-s3", analyses=[tmp_path])
     a, b = figure.axes
     assert labels(a) == ["300 K", "1500 K"]
     assert labels(b)[1] == "1500 K\nD = 50.0 (0.0) · 10⁻⁵ cm²/s"
@@ -159,22 +156,17 @@ def test_figure_s3(tmp_path):
     assert "2 runs of 20 ps, 1500 K" in said
 
 
-def test_figure_5(tmp_path, simulations_file):
-    tasks = tmp_path / "tasks.yaml"
-    tasks.write_text(MOLECULES)
+def test_figure_5(tmp_path, camp):
     for molecule, stable in (("aspirin", (50.0, 50.0)), ("ethanol", (50.0, 30.0))):
         write_analysis(tmp_path / "md", molecule, length=50.0, stable=stable, weights="published")
     evaluation = write_evaluation(
         tmp_path / "e", "md17-aspirin-9500", None, forces=0.0052, weights="published"
     )
-    figure = draw_figure(
+    figure = draw(
+        camp,
         "figure-5",
-        scale="quick",
         analyses=[tmp_path / "md"],
         evaluations=[evaluation],
-        tasks=tasks,
-        simulations=simulations_file,
-        paper=NUMBERS,
     )
     assert len(figure.axes) == 6
     forces, stability, speed = figure.axes[:3]
@@ -187,28 +179,24 @@ def test_figure_5(tmp_path, simulations_file):
     said = texts(figure)
     assert "50.0 (0.0), 2 runs of 50 ps, all stable to the end" in said
     assert "40.0 (14.1), 2 runs of 50 ps" in said
-    assert "missing: no task answers this number" in said
+    assert "missing: no evaluation of task md17-ethanol-9500 at scale quick" in said
     # our speed is from another machine: hatched, the machine named, all others solid
     assert [bool(bar.get_hatch()) for bar in speed.patches] == 9 * [False] + [True]
     assert "31.0 (1.4) on cpu, 2 threads" in said
     assert "speeds on one NVIDIA V100" in said
 
 
-def test_figure_5_without_simulations(tmp_path, tasks_file, simulations_file):
-    figure = draw_figure(
-        "figure-5", scale="quick", tasks=tasks_file, simulations=simulations_file, paper=NUMBERS
-    )
+def test_figure_5_without_simulations(tmp_path, camp):
+    figure = draw(camp, "figure-5")
     said = texts(figure)
     assert said.count("missing: simulation aspirin is not run at scale quick") == 2
-    with pytest.raises(InputError, match="figure-5 needs --tasks, --simulations and --paper"):
-        draw_figure("figure-5", scale="quick")
 
 
-def test_figure_drift(tmp_path):
+def test_figure_drift(tmp_path, camp):
     for name, drift in (("nve-smooth", 1e-7), ("nve-published", -4e-5)):
         write_analysis(tmp_path / "md", name, drift=drift, length=10.0, stable=(10.0, 10.0))
     scans = [write_pair_scan(tmp_path, True, 0.0), write_pair_scan(tmp_path, False, 0.004)]
-    figure = draw_figure("figure-drift", scale="quick", analyses=[tmp_path / "md"], scans=scans)
+    figure = draw(camp, "figure-drift", analyses=[tmp_path / "md"], scans=scans)
     a, b = figure.axes
     assert labels(a) == [
         "smooth: drift 0.100 (0.000) µeV/atom/ps",
@@ -223,9 +211,9 @@ def test_figure_drift(tmp_path):
     assert "Pair Li-S: data: real (subset); weights: published" in texts(figure)
 
 
-def test_figure_drift_with_one_of_two(tmp_path):
+def test_figure_drift_with_one_of_two(tmp_path, camp):
     write_analysis(tmp_path, "nve-smooth", length=10.0)
-    figure = draw_figure("figure-drift", scale="quick", analyses=[tmp_path])
+    figure = draw(camp, "figure-drift", analyses=[tmp_path])
     said = texts(figure)
     assert "Missing: simulation nve-published is not run at scale quick" in said
     assert "missing: no scan of a pair across the cutoff was given" in said
@@ -239,7 +227,7 @@ def test_figure_drift_with_one_of_two(tmp_path):
     ):
         scan.write_text(json.dumps(content | change))
         with pytest.raises(InputError, match=message):
-            draw_figure("figure-drift", scale="quick", scans=[scan])
+            draw(camp, "figure-drift", scans=[scan])
 
 
 @pytest.fixture
@@ -261,10 +249,10 @@ def test_tetrahedra_are_found_across_the_faces_of_the_cell(crystal):
         assert corners.mean(axis=0) == pytest.approx(centre)
 
 
-def test_figure_s1(tmp_path, crystal):
+def test_figure_s1(tmp_path, crystal, camp):
     path = tmp_path / "start.xyz"
     write(path, crystal, format="extxyz")
-    figure = draw_figure("figure-s1", scale="quick", structure=path, data="generated (GFN-xTB)")
+    figure = draw(camp, "figure-s1", structure=path, data="generated (GFN-xTB)")
     said = texts(figure)
     assert "data: generated (GFN-xTB); P₂S₉, 2 tetrahedra PS₄" in said
     (panel,) = figure.axes
@@ -273,48 +261,50 @@ def test_figure_s1(tmp_path, crystal):
     # two tetrahedra of four faces; the atoms, and three sulphur atoms beyond the cell
     assert kinds.count("Polygon") == 8
     assert kinds.count("Circle") == 11 + 3
-    with pytest.raises(InputError, match="figure-s1 needs --data"):
-        draw_figure("figure-s1", scale="quick", structure=path)
+    with pytest.raises(InputError, match="a figure of a structure needs --data"):
+        draw(camp, "figure-s1", structure=path)
     crystal.pbc = False
     write(path, crystal, format="extxyz")
     with pytest.raises(InputError, match=r"start\.xyz: the first structure has no periodic cell"):
-        draw_figure("figure-s1", scale="quick", structure=path, data="real")
-    figure = draw_figure("figure-s1", scale="quick")
+        draw(camp, "figure-s1", structure=path, data="real")
+    figure = draw(camp, "figure-s1")
     assert "missing: no starting structure was given" in texts(figure)
 
 
 @pytest.mark.parametrize("name", SIMULATED)
-def test_without_simulations_a_figure_says_so(name):
-    figure = draw_figure(name, scale="quick")
+def test_without_simulations_a_figure_says_so(name, camp):
+    figure = draw(camp, name)
     said = texts(figure)
     assert "is not run at scale quick" in said
     assert "scale quick — no simulation" in said
 
 
 @pytest.mark.parametrize("name", SIMULATED[:4])
-def test_sections_without_numbers_say_why(tmp_path, name):
+def test_sections_without_numbers_say_why(tmp_path, name, camp):
     """A run that exploded at once still gives a figure."""
     reason = {"reason": "no replica has a stable part"}
     for simulation in ("lips", "lips-1fs", "water-300K"):
         write_analysis(tmp_path, simulation, rdf=reason, adf=reason, msd=reason)
-    figure = draw_figure(name, scale="quick", analyses=[tmp_path])
+    figure = draw(camp, name, analyses=[tmp_path])
     said = texts(figure)
     assert "missing: no replica has a stable part" in said.replace("missing: rdf", "missing:")
 
 
-def test_unknown_reference_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no reference 'x-ray'; choose one of aimd, xray-2014"):
-        draw_figure("figure-4", scale="quick", references={"x-ray": tmp_path})
+def test_unknown_reference_is_refused(tmp_path, camp):
+    with pytest.raises(
+        InputError, match="figure-4 has no reference 'x-ray'; its references are: xray-2014"
+    ):
+        draw(camp, "figure-4", references={"x-ray": tmp_path})
 
 
-def test_names_of_figures():
+def test_names_of_figures(camp):
     with pytest.raises(InputError) as error:
-        draw_figure("figure-9", scale="quick")
-    assert all(name in str(error.value) for name in FIGURES)
+        draw(camp, "figure-9")
+    assert all(name in str(error.value) for name in camp.figures)
 
 
-def test_collecting_is_for_one_scale(tmp_path):
+def test_collecting_is_for_one_scale(tmp_path, camp):
     path = write_analysis(tmp_path, "lips", scale="paper")
-    assert collect_simulations([path], "paper").only("lips")
+    assert collect_simulations([path], "paper").only("lips", "camp")
     with pytest.raises(InputError, match="of scale paper, not quick"):
-        draw_figure("figure-3", scale="quick", analyses=[path])
+        draw(camp, "figure-3", analyses=[path])

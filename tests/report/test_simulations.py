@@ -8,25 +8,24 @@ import numpy as np
 import pytest
 
 from camp.errors import InputError
-from camp.report.paper import PaperNumber, read_answering, read_paper_numbers
-from camp.report.results import Answer, answers, collect
+from camp.report.answers import Answer, answers
+from camp.report.inputs import read_inputs
+from camp.report.provenance import provenance
+from camp.report.results import collect
 from camp.report.scoreboard import make_scoreboard
 from camp.report.simulations import collect_simulations, read_reference
 from camp.report.tables import make_table
 
-from .conftest import NUMBERS, write_analysis, write_evaluation
+from .conftest import write_analysis, write_evaluation
 
 
 @pytest.fixture
-def answered(tmp_path, tasks_file, simulations_file):
+def answered(tmp_path, camp):
     """The single answer to a number, from the analyses in a folder."""
 
     def answer(identifier: str, folder=tmp_path) -> Answer:
-        number = next(
-            n for n in read_paper_numbers(NUMBERS) if (n.id, n.model) == (identifier, "CAMP")
-        )
-        results = collect([], "quick", [folder])
-        (only,) = answers(number, read_answering(tasks_file, simulations_file), results)
+        number = next(n for n in camp.own_numbers if n.id == identifier)
+        (only,) = answers(number, collect([], "quick", [folder]))
         return only
 
     return answer
@@ -34,9 +33,12 @@ def answered(tmp_path, tasks_file, simulations_file):
 
 def test_analysis_is_read(tmp_path):
     write_analysis(tmp_path, "lips", stable=(20.0, 12.5), train_size=100)
-    analysis = collect_simulations([tmp_path], "quick").only("lips")
+    analysis = collect_simulations([tmp_path], "quick").only("lips", "camp")
     assert analysis.count_label == "2 runs of 20 ps, 520 K, 0.25 fs"
-    assert analysis.origin == "data: real (subset); weights: own (100 training structures)"
+    assert (
+        analysis.provenance
+        == provenance("camp", "real (subset)", "own") + " (100 training structures)"
+    )
     assert (analysis.stable, analysis.speeds) == ((20.0, 12.5), (30.0, 32.0))
     assert analysis.device == "cpu, 2 threads"
     assert analysis.adf["S-P-S"].peak[0] == 110.5
@@ -120,6 +122,7 @@ def test_reasons_for_missing_numbers(tmp_path, answered, identifier, reason):
         json.dumps(
             {
                 "simulation": "aspirin",
+                "architecture": "camp",
                 "scale": "quick",
                 "unavailable": "file not available: weights",
             }
@@ -130,12 +133,6 @@ def test_reasons_for_missing_numbers(tmp_path, answered, identifier, reason):
     assert answer.missing == reason
 
 
-def test_number_that_no_simulation_answers(tmp_path, tasks_file):
-    number = PaperNumber("x", "Text", "LiPS", None, "CAMP", "stability", "ps", 50.0, None, 0, 0)
-    (answer,) = answers(number, read_answering(tasks_file), collect([], "quick"))
-    assert answer.missing == "no simulation answers this number"
-
-
 def test_sections_that_could_not_be_computed(tmp_path):
     path = write_analysis(tmp_path, "lips")
     content = json.loads(path.read_text())
@@ -143,24 +140,22 @@ def test_sections_that_could_not_be_computed(tmp_path):
     content["adf"]["triples"]["S-P-S"] = {"mean": None, "std": None, "reason": "no such angle"}
     content["msd"]["species"]["Li"]["replicas_A2"][0][-1] = None
     path.write_text(json.dumps(content))
-    analysis = collect_simulations([path], "quick").only("lips")
-    assert not analysis.rdf and analysis.why_not("rdf all") == "no replica has a stable part"
-    assert not analysis.adf and analysis.why_not("adf S-P-S") == "no such angle"
+    analysis = collect_simulations([path], "quick").only("lips", "camp")
+    assert not analysis.rdf and analysis.why_not("rdf", "all") == "no replica has a stable part"
+    assert not analysis.adf and analysis.why_not("adf", "S-P-S") == "no such angle"
     assert np.isnan(analysis.only_displacement.runs[0][-1])
 
 
-def test_table_2_and_the_scoreboard_are_filled(tmp_path, tasks_file, simulations_file):
+def test_table_2_and_the_scoreboard_are_filled(tmp_path, camp):
     write_analysis(tmp_path / "md", "lips", weights="published", diffusion=(1.0e-5, 1.2e-5))
-    write_analysis(tmp_path / "md", "water-300K", data="generated (GFN-xTB)", species="O")
+    write_analysis(tmp_path / "md", "water-300K", generated=True, species="O")
     evaluation = write_evaluation(tmp_path / "e", "lips-19000", None, weights="published")
-    numbers = read_paper_numbers(NUMBERS)
-    answering = read_answering(tasks_file, simulations_file)
-    results = collect([evaluation], "quick", [tmp_path / "md"])
-    table = make_table("table-2", numbers, answering, results)
+    inputs = read_inputs(camp, "quick", evaluations=[evaluation], analyses=[tmp_path / "md"])
+    table = make_table("table-2", inputs)
     assert [row[-1].text for row in table.cells] == ["50.0", "0.25", "20 (0)"]
     assert table.cells[2][-1].detail == "real (subset), 2 runs of 20 ps"
     assert "the reference that Table 2 states" in table.to_html()
-    board = make_scoreboard(numbers, answering, results)
+    board = make_scoreboard(camp, inputs.results)
     rows = {row["id"]: row for row in csv.DictReader(io.StringIO(board.to_csv()))}
     stability = rows["t2-lips-19000-stability"]
     assert stability["verdict"] == "stable to the end of 20 ps (paper: 50 ps)"
@@ -173,7 +168,14 @@ def test_table_2_and_the_scoreboard_are_filled(tmp_path, tasks_file, simulations
     assert "2 runs of 20 ps" in page
 
 
-def test_refusals(tmp_path, tasks_file, simulations_file):
+def test_simulation_of_another_architecture_answers_nothing_of_this_paper(tmp_path, answered):
+    write_analysis(tmp_path, "lips", architecture="cace")
+    found = collect_simulations([tmp_path], "quick")
+    assert found.only("lips", "cace") and not found.only("lips", "camp")
+    assert answered("text-lips-diffusivity").missing == "simulation lips is not run at scale quick"
+
+
+def test_refusals(tmp_path):
     path = write_analysis(tmp_path, "lips")
     with pytest.raises(InputError, match=r"analysis\.json: of scale quick, not paper"):
         collect_simulations([path], "paper")
@@ -181,9 +183,9 @@ def test_refusals(tmp_path, tasks_file, simulations_file):
         collect_simulations([path, path], "quick")
     other = write_analysis(tmp_path / "published", "lips", weights="published")
     found = collect_simulations([path, other], "quick")
-    assert len(found.of("lips")) == 2
+    assert len(found.of("lips", "camp")) == 2
     with pytest.raises(InputError, match="lips is given with weights own, published"):
-        found.only("lips")
+        found.only("lips", "camp")
     with pytest.raises(InputError, match="not the analysis of a reference"):
         read_reference(path)
     content = json.loads(path.read_text())
@@ -199,6 +201,3 @@ def test_refusals(tmp_path, tasks_file, simulations_file):
     path.write_text("[]")
     with pytest.raises(InputError, match=r"analysis\.json: not an analysis"):
         collect_simulations([path], "quick")
-    simulations_file.write_text("lips: {paper: {stability: t1-lips-10-energy}}\n")
-    with pytest.raises(InputError, match="is answered by both lips-10 and lips"):
-        read_answering(tasks_file, simulations_file)

@@ -8,14 +8,14 @@ import pytest
 
 from camp.cli import main
 from camp.errors import InputError
-from camp.report.figures import draw_figure
-from camp.report.paper import read_answering, read_paper_numbers
-from camp.report.results import collect
+from camp.report.inputs import read_inputs
 from camp.report.scoreboard import make_scoreboard
-from camp.report.speed import CONTESTANTS, SpeedTable, collect_speeds
+from camp.report.speed import SpeedTable, collect_speeds
 from camp.report.tables import make_table
 
-from .conftest import NUMBERS, write_speeds
+from .conftest import PAPERS, draw, write_speeds
+
+CONTESTANTS = ["CAMP", "CAMP, plain", "CAMP, literal", "MACE", "NequIP"]
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -23,26 +23,24 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def made(tmp_path, tasks_file, simulations_file):
+def made(tmp_path, camp):
     """A table of the paper, or the scoreboard, with the speeds in a folder."""
     (tmp_path / "speed").mkdir()
 
     def make(name: str):
-        inputs = (
-            read_paper_numbers(NUMBERS),
-            read_answering(tasks_file, simulations_file),
-            collect([], "quick", speeds=[tmp_path / "speed"]),
-        )
-        return make_scoreboard(*inputs) if name == "scoreboard" else make_table(name, *inputs)
+        inputs = read_inputs(camp, "quick", speeds=[tmp_path / "speed"])
+        if name == "scoreboard":
+            return make_scoreboard(camp, inputs.results)
+        return make_table(name, inputs)
 
     return make
 
 
 def test_table_has_a_row_for_every_contestant(tmp_path):
     write_speeds(tmp_path, "water-300K", unavailable={"MACE": "no network"})
-    table = SpeedTable(tuple(collect_speeds([tmp_path], "quick").by_simulation.values()))
+    table = SpeedTable(tuple(collect_speeds([tmp_path], "quick").measured.values()))
     found = {row["contestant"]: row for row in rows(table.to_csv())}
-    assert list(found) == list(CONTESTANTS)
+    assert list(found) == CONTESTANTS
     ours = found["CAMP"]
     assert float(ours["md_steps_per_second"]) == pytest.approx(40)
     assert float(ours["times_literal"]) == pytest.approx(20)
@@ -70,7 +68,7 @@ def test_values_of_the_v100_are_untouched(tmp_path, made, name):
     # the same columns and rows as without; the measured speeds come after
     assert table.labels == without.labels
     measured = [row for row in rows(table.to_csv()) if row["metric"] == "md_steps_per_s"]
-    assert [row["model"] for row in measured] == list(CONTESTANTS)
+    assert [row["model"] for row in measured] == CONTESTANTS
     assert {row["source"] for row in measured} == {"measured on this machine"}
     assert "cpu: Some Processor" in measured[0]["note"]
     assert "not measured" in measured[-1]["note"]
@@ -97,7 +95,7 @@ def test_scoreboard_names_this_machine_but_gives_no_verdict(tmp_path, made):
 
 def test_speed_on_the_gpu_of_the_paper_is_judged(tmp_path, made):
     write_speeds(tmp_path / "speed", "water-300K", device="cuda: Tesla V100-SXM2-32GB", data="real")
-    write_speeds(tmp_path / "speed", "aspirin", device="cuda: Tesla V100", data="generated")
+    write_speeds(tmp_path / "speed", "aspirin", device="cuda: Tesla V100", generated=True)
     found = {row["id"]: row for row in rows(made("scoreboard").to_csv())}
     assert float(found["t3-water-speed"]["ours"]) == pytest.approx(40)
     assert found["t3-water-speed"]["verdict"] == "better"  # than 14.2
@@ -105,16 +103,9 @@ def test_speed_on_the_gpu_of_the_paper_is_judged(tmp_path, made):
     assert found["ts2-ethanol-speed"]["verdict"].startswith("missing")
 
 
-def test_figure_5_shows_all_contestants_hatched(tmp_path, tasks_file, simulations_file):
+def test_figure_5_shows_all_contestants_hatched(tmp_path, camp):
     write_speeds(tmp_path, "ethanol", unavailable={"MACE": "no network"})
-    figure = draw_figure(
-        "figure-5",
-        scale="quick",
-        speeds=[tmp_path],
-        tasks=tasks_file,
-        simulations=simulations_file,
-        paper=NUMBERS,
-    )
+    figure = draw(camp, "figure-5", speeds=[tmp_path])
     aspirin, ethanol = figure.axes[2], figure.axes[5]
     names = [text.get_text() for text in ethanol.get_yticklabels()]
     assert names[-6:] == ["CAMP (reported)", *(f"{name} (here)" for name in CONTESTANTS)]
@@ -131,7 +122,11 @@ def test_figure_5_shows_all_contestants_hatched(tmp_path, tasks_file, simulation
         ({}, "not measured speeds"),
         ([], "not measured speeds"),
         ([{"contestant": "CAMP"}], "not measured speeds"),
-        ([{"contestant": "CAMP", "unavailable": "x"}], "not measured speeds"),
+        ([{"contestant": "CAMP", "kind": "best"}], "not measured speeds \\(no kind 'best'\\)"),
+        (
+            [{"contestant": "CAMP", "kind": "accelerated", "unavailable": "x"}],
+            "not measured speeds",
+        ),
     ],
 )
 def test_foreign_file_is_refused(tmp_path, content, message):
@@ -149,9 +144,9 @@ def test_scales_and_simulations_are_not_mixed(tmp_path):
         collect_speeds([path, path], "paper")
 
 
-def test_verb(tmp_path, tasks_file):
+def test_verb(tmp_path):
     path = write_speeds(tmp_path, "ethanol")
-    common = ["--speeds", str(path), "--tasks", str(tasks_file), "--paper", str(NUMBERS)]
+    common = ["--speeds", str(path), "--paper", str(PAPERS / "this-work")]
     outputs = ["--out-csv", str(tmp_path / "s.csv"), "--out-html", str(tmp_path / "s.html")]
     assert main(["table", "speed", *common, "--scale", "quick", *outputs]) == 0
     assert "Speed on this machine" in (tmp_path / "s.html").read_text(encoding="utf-8")

@@ -2,17 +2,18 @@
 
 import csv
 import io
+import json
 import re
 
 import pytest
 
 from camp.cli import main
 from camp.errors import InputError
-from camp.report.paper import read_answering, read_paper_numbers
-from camp.report.results import collect
-from camp.report.tables import CSV_COLUMNS, LAYOUTS, Table, make_table
+from camp.report.declarations import load_paper
+from camp.report.inputs import read_inputs
+from camp.report.tables import CSV_COLUMNS, Table, make_table
 
-from .conftest import NUMBERS, write_evaluation
+from .conftest import PAPERS, write_evaluation
 
 # The models of Tables 2 and S2.
 FORCE_FIELDS = [
@@ -29,7 +30,7 @@ FORCE_FIELDS = [
 
 
 @pytest.fixture
-def tables(tmp_path, tasks_file):
+def tables(tmp_path, camp):
     folder = tmp_path / "evaluation"
     for seed, energy in ((1, 0.0014), (2, 0.0018)):
         write_evaluation(
@@ -38,24 +39,25 @@ def tables(tmp_path, tasks_file):
             seed,
             energy=energy,
             data="generated (GFN-xTB)",
+            generated=True,
             note="a <small> cell",
         )
     write_evaluation(folder, "water", 1, energy=0.0006, forces=0.0345, train_size=441)
     write_evaluation(
         folder, "water", None, energy=0.000588, forces=0.0341, weights="published", data="real"
     )
-    numbers, tasks = read_paper_numbers(NUMBERS), read_answering(tasks_file)
-    results = collect([folder], "quick")
-    return {name: make_table(name, numbers, tasks, results) for name in LAYOUTS}
+    inputs = read_inputs(camp, "quick", evaluations=[folder])
+    return {name: make_table(name, inputs) for name in camp.tables}
 
 
 def raw(table: Table) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(table.to_csv())))
 
 
-def test_tables_hold_every_number_except_those_of_the_text(tables):
-    with NUMBERS.open() as stream:
-        rows = [row for row in csv.DictReader(stream) if not row["id"].startswith("text-")]
+def test_tables_hold_every_number_that_stands_in_one(tables, camp):
+    places = {table.where for table in camp.tables.values()}
+    with (PAPERS / "camp" / "numbers.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["where"] in places]
     expected = sorted((row["id"], row["model"]) for row in rows)
     found = [row for table in tables.values() for row in raw(table)]
     assert list(found[0]) == list(CSV_COLUMNS)
@@ -181,23 +183,53 @@ def test_markdown_is_one_table(tables):
     assert len(rows) == 2 + 8
     assert len({row.count("|") for row in rows}) == 1
     assert "CAMP (reported)" in rows[0]
-    assert "missing: no simulation answers this number" in "".join(rows)
+    assert "missing: simulation aspirin is not run at scale quick" in "".join(rows)
 
 
-def test_unknown_table_is_refused(tasks_file):
+def test_unknown_table_is_refused(camp):
     with pytest.raises(InputError, match="no table 'table-9'; choose one of table-1"):
-        make_table(
-            "table-9",
-            read_paper_numbers(NUMBERS),
-            read_answering(tasks_file),
-            collect([], "quick"),
-        )
+        make_table("table-9", read_inputs(camp, "quick"))
 
 
-def test_verbs_write_tables_and_scoreboard(tmp_path, tasks_file, capsys):
+def test_rows_are_found_by_their_labels_not_by_their_ids(tmp_path):
+    """The CACE paper's numbers have an id for each model."""
+    cace = load_paper(PAPERS / "cace")
+    folder = tmp_path / "evaluation"
+    write_evaluation(folder, "water", 1, energy=0.00054, forces=0.0371, architecture="cace")
+    table = make_table("cace-water", read_inputs(cace, "quick", evaluations=[folder]))
+    assert [label[0] for label in table.labels] == ["Energy (meV/atom)", "Forces (meV/Å)"]
+    assert [column.heading for column in table.columns][-2:] == ["CACE", "CACE, this work"]
+    energy, forces = table.cells
+    assert [cell.text for cell in energy] == [
+        "2.3",
+        "1.7",
+        "0.8",
+        "2.1",
+        "0.94",
+        "0.63",
+        "0.59",
+        "0.54",
+    ]
+    assert [cell.text for cell in forces][-2:] == ["47", "37"]
+
+
+def test_absent_result_is_a_cell_with_the_reason(tmp_path, camp):
+    """One failed job leaves its own cells empty, and no others."""
+    folder = tmp_path / "evaluation"
+    write_evaluation(folder, "lips-10", 1)
+    reason = {"task": "lips-100", "architecture": "camp", "reason": "job train lips-100 1 failed"}
+    (folder / "reason.json").write_text(json.dumps(reason))
+    table = make_table("table-1", read_inputs(camp, "quick", evaluations=[folder]))
+    texts = [row[-1].text for row in table.cells]
+    assert texts[:2] == ["1.00", "50.0"]
+    assert texts[2:4] == ["missing: job train lips-100 1 failed"] * 2
+    assert texts[4] == "missing: no evaluation of task lips-1000 at scale quick"
+
+
+def test_verbs_write_tables_and_scoreboard(tmp_path, camp, capsys):
     evaluation = write_evaluation(tmp_path / "evaluation", "lips-10", 1)
-    common = ["--evaluations", str(evaluation), "--tasks", str(tasks_file)]
-    common += ["--paper", str(NUMBERS), "--scale", "quick"]
+    common = ["--evaluations", str(evaluation)]
+    common += ["--paper", str(PAPERS / "camp"), "--scale", "quick"]
     out = tmp_path / "tables"
     table = ["table", "table-1", *common, "--out-csv", str(out / "1.csv")]
     table += ["--out-html", str(out / "1.html"), "--out-markdown", str(out / "1.md")]
@@ -206,7 +238,9 @@ def test_verbs_write_tables_and_scoreboard(tmp_path, tasks_file, capsys):
     assert "reported" in (out / "1.md").read_text(encoding="utf-8")
     board = ["scoreboard", *common, "--out-csv", str(out / "s.csv")]
     assert main([*board, "--out-html", str(out / "s.html")]) == 0
-    assert capsys.readouterr().out.startswith("56 numbers at scale quick: 2 better, 54 missing.")
+    numbers = len(camp.own_numbers)
+    said = f"{numbers} numbers at scale quick: 2 better, {numbers - 2} missing."
+    assert capsys.readouterr().out.startswith(said)
     assert sorted(path.name for path in out.iterdir()) == [
         "1.csv",
         "1.html",

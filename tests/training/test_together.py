@@ -40,7 +40,7 @@ def test_each_model_as_if_it_were_alone():
     dataset = GraphDataset(clusters(6), 4.0)
     models = [potential(seed) for seed in (1, 2, 3)]
     batches = [dataset.batch(indices) for indices in ([0, 1], [4, 2], [3, 5])]
-    module = TrainingModule(models[:1], SETTINGS["training"])
+    module = TrainingModule(models[:1], SETTINGS.training)
     traced = TracedLoss(module.loss, models, backend=None)
     losses, gradients = losses_and_gradients(traced, batches)
     for model, batch, loss, ours in zip(models, batches, losses, gradients, strict=True):
@@ -86,7 +86,7 @@ def test_each_seed_has_its_folder_as_if_it_were_alone(pair, tmp_path):
         alone, folder = tmp_path / str(seed), pair / f"camp-seed-{seed}"
         train(SHORT, *data, seeds=[seed], out=alone)
         summary, expected = (json.loads((f / SUMMARY_FILE).read_text()) for f in (folder, alone))
-        for key in ("seed", "steps", "epochs", "stop_reason", "parameters", "fingerprint"):
+        for key in ("seed", "steps", "epochs", "stop_reason", "parameters", "identity"):
             assert summary[key] == expected[key], key
         assert summary["seeds_together"] == [1, 2]
         for row, other in zip(metrics(folder), metrics(alone), strict=True):

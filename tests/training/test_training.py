@@ -17,7 +17,6 @@ from camp.evaluation.comparison import Comparison, evaluation_record
 from camp.graph import batch_graphs, build_graph
 from camp.potential.derivatives import Results
 from camp.targets import ENERGY, FORCES
-from camp.training import checkpoints
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
 from camp.training.loss import training_loss
@@ -80,7 +79,7 @@ def test_traced_step_equals_the_plain_one():
     structures = clusters(4)
     dataset = GraphDataset(structures, 4.0)
     potential = camp.Potential(SMALL, species=[18]).double()
-    module = TrainingModule([potential], SETTINGS["training"])
+    module = TrainingModule([potential], SETTINGS.training)
     traced = TracedLoss(module.loss, [potential], backend="eager")
     trained = [p for p in potential.parameters() if p.requires_grad]
     for members in ((0, 1), (1, 2, 3), (3,)):
@@ -127,7 +126,7 @@ def test_saved_model_is_the_one_with_the_best_validation_error(finished):
     best = min(
         float(row["validation_forces_mae"])
         for row in metrics(finished)
-        if int(row["step"]) > SETTINGS["training"]["ema_start"]
+        if int(row["step"]) > SETTINGS.training.ema_start
     )
     assert np.abs(errors).mean() == pytest.approx(best, rel=1e-4)
 
@@ -173,15 +172,17 @@ def test_sigterm_does_not_end_as_if_all_were_well(tmp_path, monkeypatch):
     assert caught.value.code == 128 + signal.SIGTERM
 
 
-def test_changed_code_trains_again(tmp_path, monkeypatch):
+def test_a_training_of_other_code_is_repeated(tmp_path, monkeypatch):
     arguments = settings(), clusters(6), clusters(3, seed=9)
     train(*arguments, seeds=[1], out=tmp_path)
+    monkeypatch.setattr("camp.training.train.code_of", lambda _: ["camp.data.splits"])
+    with pytest.raises(InputError, match="other settings, data or code"):
+        train(*arguments, seeds=[1], out=tmp_path, resume=True)
     (tmp_path / MODEL_FILE).unlink()
-    monkeypatch.setattr(checkpoints, "_finished_name", lambda: "finished-other.ckpt")
     with interrupted_in(0):
         train(*arguments, seeds=[1], out=tmp_path, resume=True)
     train(*arguments, seeds=[1], out=tmp_path, resume=True)
-    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["finished-other.ckpt"]
+    assert kinds_of_checkpoints(tmp_path) == {"finished"}
 
 
 def test_snapshots_before_averaging_are_not_kept(tmp_path):

@@ -16,18 +16,19 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from camp.data.readers import write_structures
 from camp.data.splits import Split, write_split
 from camp.errors import InputError
+from camp.evaluation.comparison import compare, evaluation_record
 from camp.files import read_json, write_json
 from camp.md.analysis import analyse
 from camp.md.ase_engine import AseEngine
 from camp.md.simulate import simulate
+from camp.md.states import Dynamics
 from camp.models.camp.settings import CampSettings
 from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.report.inspection import find_run, read_frames
-from camp.settings.schema import DEFAULT_ANALYSIS, DEFAULT_MD
-from camp.training.callbacks import COLUMNS
-from camp.evaluation.comparison import compare, evaluation_record
+from camp.settings import AnalysisSettings, MdSettings
+from camp.training.callbacks import columns
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = ("training", "model", "trajectory")
@@ -71,8 +72,8 @@ def water_frames(count: int) -> list[Atoms]:
 def write_run(results: Path, potential: Potential) -> dict[str, Path]:
     """The files of one trained and evaluated model, where the workflow puts them."""
     frames = water_frames(6)
-    training = results / "training" / "water" / "seed-1"
-    evaluation = results / "evaluation" / "water" / "seed-1.json"
+    training = results / "training" / "water" / "camp-seed-1"
+    evaluation = results / "evaluation" / "water" / "camp-seed-1.json"
     files = {
         "model": training / "model.safetensors",
         "data": results / "data" / "box.xyz.gz",
@@ -86,11 +87,12 @@ def write_run(results: Path, potential: Potential) -> dict[str, Path]:
     write_split(files["split"], Split([0, 2], [4], TEST_FRAMES, seed=1), dataset="box.xyz.gz")
     # One epoch without validation, as when it is not done every epoch.
     rows = [[0, 2, 9.0, "", "", 0.01, 3.0, 1.0], [1, 4, 8.0, 0.02, 0.5, 0.01, 2.0, 2.0]]
-    lines = [",".join(map(str, row)) for row in [list(COLUMNS), *rows]]
+    lines = [",".join(map(str, row)) for row in [columns(["energy", "forces"]), *rows]]
     files["metrics"].write_text("\n".join(lines) + "\n", encoding="utf-8")
     comparison = compare(potential, [frames[index] for index in TEST_FRAMES])
     comparison.save(files["predictions"])
     labels = {"task": "water", "seed": 1, "scale": "quick", "data": "made up", "weights": "own"}
+    labels |= {"architecture": "camp", "generated": False}
     record = evaluation_record(comparison, unavailable={}, train_size=2, note="", **labels)
     write_json(evaluation, record)
     return files
@@ -109,22 +111,24 @@ def write_simulation(
     files = {
         "analysis": folder.parent / "analysis.json",
         "trajectory": folder / "replica-1.traj",
-        "model": results / "training" / "water" / "seed-1" / "model.safetensors",
+        "model": results / "training" / "water" / "camp-seed-1" / "model.safetensors",
     }
     save(potential, files["model"])
-    settings = {**DEFAULT_MD, "temperature": 300, "timestep": 0.5, "sample_every": 1.0, **md}
+    settings = MdSettings(**{"temperature": 300, "timestep": 0.5, "sample_every": 1.0, **md})
+    dynamics = Dynamics(settings.temperature, settings.timestep)
 
     def engine(states, ensemble):
         def calculator():
             return Calculator(potential, accelerate=False)
 
-        return AseEngine(calculator, states, settings, ensemble=ensemble)
+        return AseEngine(calculator, states, dynamics, ensemble=ensemble)
 
-    machine = {"engine": "ase", "device": "cpu", "dtype": "float32", "threads": 1}
+    machine = {"engine": "ase", "device": "cpu", "threads": 1}
     simulate(potential, [start], settings, engine, out=folder, replicas=[1], machine=machine)
     labels = {"simulation": "water-300K", "title": "Water at 300 K", "task": "water"}
     labels |= {"scale": "quick", "weights": "own", "data": "made up", "note": ""}
-    chosen = {**DEFAULT_ANALYSIS, **analysis}
+    labels |= {"architecture": "camp", "generated": False}
+    chosen = AnalysisSettings(**analysis)
     write_json(files["analysis"], analyse([folder], chosen, labels, references))
     return files
 
@@ -190,7 +194,9 @@ def test_without_variables_the_first_finished_training(files, tmp_path):
     (tmp_path / "Snakefile").touch()
     (tmp_path / "notebooks").mkdir()
     # Before 'water' in the alphabet, but not evaluated yet.
-    save(tiny_potential(), tmp_path / "results/quick/training/lips-10/seed-1/model.safetensors")
+    save(
+        tiny_potential(), tmp_path / "results/quick/training/lips-10/camp-seed-1/model.safetensors"
+    )
     run = find_run({}, tmp_path / "notebooks")
     assert (run.task, run.scale, run.data_label) == ("water", "quick", "made up")
     assert {name: getattr(run, name) for name in files} == files
@@ -283,7 +289,7 @@ def test_trajectory_runs_on_a_liquid(tmp_path, monkeypatch):
     for name in ("BONDS", "SCALE"):
         monkeypatch.delenv(f"CAMP_{name}", raising=False)
     shown = execute("trajectory", environment, monkeypatch)
-    assert "Simulation water-300K, scale quick; data: labelled; model: water/seed-1" in shown
+    assert "Simulation water-300K, scale quick; data: labelled; model: water/camp-seed-1" in shown
     assert shown.count("image/png") == 6
     assert "bonds are followed in molecules" in shown
     # Recomputed from one replica, everything is what the analysis found.
@@ -314,14 +320,14 @@ def test_trajectory_opened_by_hand_runs_on_a_molecule(energy_scale, tmp_path, mo
         [molecule],
     )
     # Another seed, which is not the model of this simulation, comes first.
-    other = tmp_path / "results/quick/training/water/seed-0/model.safetensors"
+    other = tmp_path / "results/quick/training/water/camp-seed-0/model.safetensors"
     save(tiny_potential(energy_scale=0.5), other)
     (tmp_path / "Snakefile").touch()
     (tmp_path / "notebooks").mkdir()
     for name in ("ANALYSIS", "TRAJECTORY", "MODEL", "BONDS", "SCALE", "SIMULATION", "DATA_LABEL"):
         monkeypatch.delenv(f"CAMP_{name}", raising=False)
     shown = execute("trajectory", {}, monkeypatch, tmp_path / "notebooks")
-    assert "Simulation water-300K, scale quick; data: made up; model: water/seed-1" in shown
+    assert "Simulation water-300K, scale quick; data: made up; model: water/camp-seed-1" in shown
     assert shown.count("needs a cell that is periodic in three directions") == 2
     exploded = read_json(files["analysis"])["replicas"][0]["end"] == "exploded"
     assert exploded == (energy_scale > 1)

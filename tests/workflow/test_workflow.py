@@ -2,45 +2,39 @@
 
 import csv
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIG = REPOSITORY / "config"
+from camp.report.declarations import by_name, load_papers
+from tests.workflow.running import CONFIG, planned, snakemake
+
 SCALES = ["quick", "test", "subset", "published", "published-subset", "paper"]
+PAPERS = load_papers(CONFIG / "papers")
+TABLES = {name: table for name, (_, table) in by_name(PAPERS.values(), "tables").items()}
+DRAWN = {name: figure for name, (_, figure) in by_name(PAPERS.values(), "figures").items()}
+FIGURES = {name: figure for name, figure in DRAWN.items() if figure.covers != "task"}
+TASK_FIGURES = {name: figure for name, figure in DRAWN.items() if figure.covers == "task"}
+# Rules whose results get labels.
+LABELLED = (
+    "evaluate",
+    "analyse",
+    "speed",
+    "reference_analysis",
+    "interlayer_scan",
+    "dimer_scan",
+)
+SCOREBOARDS = [name for name, paper in PAPERS.items() if paper.own_numbers]
 
 
 def read(scale):
     return yaml.safe_load((CONFIG / f"{scale}.yaml").read_text(encoding="utf-8"))
 
 
-def snakemake(folder, *arguments, cores="1"):
-    """Run the workflow with its results in a folder of the test."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-    command += ["--workflow-profile", REPOSITORY / "profiles" / "default", "--cores", cores]
-    return subprocess.run(
-        [*command, "--directory", folder, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")},
-        check=False,
-    )
-
-
 def dry_run(folder, scale, *arguments):
     """Number of jobs of each rule."""
-    done = snakemake(folder, "--configfile", CONFIG / f"{scale}.yaml", "--dry-run", *arguments)
-    assert done.returncode == 0, done.stderr
-    table = done.stderr + done.stdout
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+    return planned(folder, "--configfile", CONFIG / f"{scale}.yaml", *arguments)
 
 
 @pytest.fixture
@@ -57,12 +51,17 @@ def data_folder(tmp_path):
     return folder
 
 
+def models_of(content, task):
+    """The architectures of a task."""
+    return content["tasks"][task].get("models", content.get("models", ["camp"]))
+
+
 def trainings(scale, *, together):
     """How many trainings a scale has, together with others in one job or not."""
     content = read(scale)
     return sum(
-        len(task.get("seeds", content["seeds"]))
-        for task in content["tasks"].values()
+        len(task.get("seeds", content["seeds"])) * len(models_of(content, name))
+        for name, task in content["tasks"].items()
         if task.get("seeds_together", False) == together
     )
 
@@ -75,13 +74,18 @@ def test_graph_with_own_training(tmp_path, data_folder, scale):
     assert jobs["train"] == alone
     assert jobs.get("train_together", 0) == together / len(read(scale)["seeds"])
     assert jobs["evaluate"] == alone + together
-    assert jobs["split"] == jobs["training_figure"] == tasks
-    assert jobs["table"] == 10
-    assert jobs["paper_figure"] == 9
+    assert jobs["split"] == tasks
+    assert jobs["task_figure"] == len(TASK_FIGURES) * tasks
+    assert jobs["table"] == len(TABLES)
+    assert jobs["figure"] == len(FIGURES)
     assert jobs["speed"] == len(read(scale)["speed"]["simulations"])
     assert "peer_environment" not in jobs
-    assert jobs["scoreboard"] == jobs["all"] == 1
+    assert jobs["scoreboard"] == len(SCOREBOARDS)
+    assert jobs["all"] == 1
     assert jobs["notebook"] == len(read(scale)["notebooks"])
+    content = read(scale)
+    assert jobs["settings"] == sum(len(models_of(content, task)) for task in content["tasks"])
+    assert jobs["label"] == sum(jobs.get(rule, 0) for rule in LABELLED)
     simulations = read(scale)["simulations"]
     assert jobs["analyse"] == jobs["start"] == len(simulations)
     assert jobs["simulate"] >= len(simulations)
@@ -94,26 +98,28 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     options = ["--config", f"data_folder={data_folder}"]
     content = read(scale)
     fetched = [f"data-{n}" for n, d in content["datasets"].items() if "fetch" in d]
-    fetched += [f"weights-{task}" for task in content["tasks"]]
+    fetched += [f"weights-{task}-camp" for task in content["tasks"]]
     starts = {n: s["start"] for n, s in content["simulations"].items()}
     fetched += [f"start-{n}" for n, start in starts.items() if "fetch" in start]
     fetched += [f"reference-{n}" for n, r in content["references"].items() if "fetch" in r]
-    assert dry_run(tmp_path, scale, *options)["fetch"] == len(fetched)
+    jobs = dry_run(tmp_path, scale, *options)
+    assert jobs["fetch"] == len(fetched) and "download" not in jobs
 
     folder = tmp_path / "results" / scale / "fetched"
     folder.mkdir(parents=True)
     for item in fetched:
-        lost = ("weights-graphene", "start-water-300K", "reference-neutron")
+        lost = ("weights-graphene-camp", "start-water-300K", "reference-neutron")
         record = {"reason": "file not available: x"} if item in lost else {}
         (folder / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
     jobs = dry_run(tmp_path, scale, *options)
     available = len(content["tasks"]) - 1
     assert jobs["evaluate"] == jobs["import_published"] == available
     assert jobs["unavailable"] == 1
-    assert jobs["predictions_figure"] == 2 * available
+    without_training = [f for f in TASK_FIGURES.values() if "trainings" not in f.takes]
+    assert jobs["task_figure"] == len(without_training) * available
     assert jobs["not_simulated"] == 1
     assert jobs["analyse"] == len(content["simulations"]) - 1
-    assert jobs["paper_figure"] == 9
+    assert jobs["figure"] == len(FIGURES)
     # that of water has no structure to start from
     assert jobs["speed"] == len(content["speed"]["simulations"]) - 1
     assert "train" not in jobs and "split" not in jobs
@@ -122,11 +128,14 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
 def test_default_scale_is_quick(tmp_path):
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "results/quick/scoreboard.csv" in done.stdout + done.stderr
+    assert "results/quick/scoreboard-camp.csv" in done.stdout + done.stderr
 
 
 def test_seeds_on_the_command_line(tmp_path):
-    assert dry_run(tmp_path, "test", "--config", "seeds=[1,2,3]")["train"] == 3 + 1
+    assert (
+        dry_run(tmp_path, "test", "--config", "seeds=[1,2,3]")["train"]
+        == 3 * len(models_of(read("test"), "md17-ethanol")) + 1
+    )
 
 
 def test_peers_have_environments_of_their_own(tmp_path):
@@ -156,23 +165,62 @@ def test_subset_says_what_to_set(tmp_path):
     assert "set data_folder, for example --config data_folder=" in done.stderr
 
 
-def test_scoreboard_after_a_failure_says_which_job_failed(tmp_path):
-    """The other seed goes on, and its number stands with the reason why it is the only one."""
+def rows_of(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_inputs_of_a_table_are_what_answers_its_numbers(tmp_path):
+    """So that a failed job cannot stop a table that does not need it."""
+    wanted = "results/quick/tables/table-5.html"
+    jobs = dry_run(tmp_path, "quick", wanted)
+    # Of the one task, and nothing of lips, water or MD17.
+    assert jobs["evaluate"] == jobs["train"] == len(read("quick")["seeds"])
+    assert jobs["generate"] == 1
+    assert "simulate" not in jobs and "speed" not in jobs
+
+
+@pytest.mark.slow
+def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
+    """One failed training: its other seed counts, all tables, figures and scoreboards are there and
+    say why the rest is missing, and the report can be made.
+    """
     folder = tmp_path / "results" / "test"
     # In the way of the training's lock.
-    (folder / "training/md17-ethanol/seed-2/.lock").mkdir(parents=True)
-    wanted = [f"results/test/evaluation/md17-ethanol/seed-{seed}.json" for seed in (1, 2)]
-    done = snakemake(tmp_path, *wanted, "--configfile", CONFIG / "test.yaml", cores="2")
+    (folder / "training/md17-ethanol/camp-seed-2/.lock").mkdir(parents=True)
+    options = ["--configfile", CONFIG / "test.yaml"]
+    done = snakemake(tmp_path, *options, cores="2")
     assert done.returncode != 0
-    assert "What failed, and why, is in results/test/scoreboard.html" in done.stderr
-    with (folder / "scoreboard.csv").open(encoding="utf-8") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert "What failed, and why, is in " in done.stderr
+    assert "results/test/scoreboard-camp.html" in done.stderr
+    said = "job train md17-ethanol camp 2 failed: cannot write"
+    compared = rows_of(folder / "tables/comparison.csv")
+    shown = {row["architecture"] for row in compared if not row["note"].startswith("missing")}
+    assert shown >= {"cace", "carnet"}
+    rows = {row["id"]: row for row in rows_of(folder / "scoreboard-camp.csv")}
     forces = rows["t4-ethanol-forces"]
     assert float(forces["ours"]) > 0 and forces["seeds"] == "1"
-    assert "job train md17-ethanol 2 failed: cannot write" in forces["note"]
-    assert rows["ts2-ethanol-stability"]["verdict"] == (
-        "missing because: job start ethanol was not run"
-    )
+    assert said in forces["note"]
+    for name in TABLES:
+        assert (folder / f"tables/{name}.html").stat().st_size > 0
+    assert said in (folder / "tables/table-4.html").read_text(encoding="utf-8")
+    assert said not in (folder / "tables/table-5.html").read_text(encoding="utf-8")
+    names = [*FIGURES, *(f"{name}-md17-ethanol" for name in TASK_FIGURES)]
+    for name in names:
+        for kind in ("png", "pdf"):
+            assert (folder / f"figures/{name}.{kind}").stat().st_size > 0
+    # That of the other seed.
+    assert said not in (folder / "notebooks/training.html").read_text(encoding="utf-8")
+    report = snakemake(tmp_path, *options, "--report", folder / "report.html")
+    assert report.returncode == 0, report.stderr
+
+    # What lacked an input is made again when that is there.
+    shutil.rmtree(folder / "training/md17-ethanol/camp-seed-2")
+    jobs = dry_run(tmp_path, "test")
+    assert jobs["train"] == jobs["evaluate"] == 1
+    assert jobs["task_figure"] == len(TASK_FIGURES)
+    assert jobs["scoreboard"] > 0 and "notebook" not in jobs
+    assert 0 < jobs["table"] < len(TABLES)
 
 
 @pytest.mark.slow
@@ -182,24 +230,35 @@ def test_everything_at_the_smallest_scale(tmp_path):
     assert done.returncode == 0, done.stderr[-4000:]
     results = tmp_path / "results" / "test"
 
-    evaluation = json.loads((results / "evaluation/md17-ethanol/seed-2.json").read_text())
+    evaluation = json.loads((results / "evaluation/md17-ethanol/camp-seed-2.json").read_text())
     assert (evaluation["seed"], evaluation["frames"]) == (2, 8)
     assert evaluation["data"] == "generated (GFN-xTB)"
     assert evaluation["metrics"]["forces_mae"] > 0
-    scoreboard = (results / "scoreboard.csv").read_text(encoding="utf-8")
-    assert "t4-ethanol-forces" in scoreboard
-    assert "missing" in scoreboard  # what this scale does not have
+    assert evaluation["architecture"] == "camp" and evaluation["generated"] is True
+    scoreboard = {row["id"]: row for row in rows_of(results / "scoreboard-camp.csv")}
+    assert scoreboard["t4-ethanol-forces"]["verdict"] == "not comparable (generated data)"
+    # What this scale does not have.
+    assert scoreboard["t3-water-forces"]["verdict"].startswith("missing because: no evaluation")
+    assert {name for name in SCOREBOARDS if (results / f"scoreboard-{name}.html").exists()} == {
+        *SCOREBOARDS
+    }
     simulation = json.loads((results / "md/ethanol/replica-1/simulation.json").read_text())
     assert simulation["replicas"][0]["end"] == "completed"
     speeds = json.loads((results / "speed/ethanol.json").read_text())
-    assert [one["contestant"] for one in speeds] == ["CAMP", "CAMP, plain", "CAMP, literal"]
-    assert all(one["seconds_per_energy_forces"] > 0 for one in speeds)
-    assert len({one["edges"] for one in speeds}) == 1
-    figures = [f"figure-{name}" for name in ("2", "3", "4", "5", "6", "s1", "s2", "s3", "drift")]
-    for name in (*figures, "parity-graphene", "errors-graphene", "training-md17-ethanol"):
+    ours = [one for one in speeds if one["kind"] != "peer"]
+    assert [one["kind"] for one in ours] == ["accelerated", "plain", "literal"]
+    assert all(one["seconds_per_energy_forces"] > 0 for one in ours)
+    assert len({one["edges"] for one in ours}) == 1
+    assert {one["unavailable"] for one in speeds if one["kind"] == "peer"} == {"not asked for"}
+    for name in (*FIGURES, *(f"{name}-graphene" for name in TASK_FIGURES)):
         for kind in ("png", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 0
-    assert len(list((results / "tables").glob("*.html"))) == 10
+    assert {path.stem for path in (results / "tables").glob("*.html")} == set(TABLES)
+    comparison = rows_of(results / "tables/comparison.csv")
+    shown = {row["architecture"] for row in comparison if row["task"] == "md17-ethanol"}
+    assert shown == {"camp", "cace", "carnet"}
+    assert all(float(row["seconds_per_training_step"]) > 0 for row in comparison)
+    assert all(int(row["parameters"]) > 0 for row in comparison)
     assert {p.stem for p in (results / "notebooks").glob("*.html")} == {
         "training",
         "model",

@@ -9,4 +9,5 @@ ARCHITECTURE = Architecture(
     settings=CaceSettings,
     network="camp.models.cace.network:Cace",
     published=("camp.models.cace.published:read",),
+    runtime="camp.models.cace.runtime.tabulated:TabulatedCace",
 )

@@ -7,14 +7,18 @@ paper; with the opposite sign, as in the published code, all B are the same.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.symmetric import components, number_of_components
+from camp.cartesian.symmetric import number_of_components
 from camp.graph.edges import Edges, reverse_edges
 from camp.models.cace.settings import CaceSettings
+
+# R_m(r) f(r) at distances (n, K) in Å: (M, n, K).
+RadialFunctions = Callable[[Tensor], Tensor]
 
 
 def monomials(unit: Tensor, max_l: int) -> Tensor:
@@ -24,16 +28,11 @@ def monomials(unit: Tensor, max_l: int) -> Tensor:
     Shapes: unit (3, …), dimensionless; returns (L, …).
     """
     x, y, z = unit.unbind()
-    known = {(0, 0, 0): torch.ones_like(x)}
+    by_degree = [torch.ones_like(x)[None]]
     for degree in range(1, max_l + 1):
-        for a, b, c in components(degree):
-            if a:
-                known[a, b, c] = known[a - 1, b, c] * x
-            elif b:
-                known[a, b, c] = known[a, b - 1, c] * y
-            else:
-                known[a, b, c] = known[a, b, c - 1] * z
-    return torch.stack(list(known.values()))
+        lower = by_degree[-1]
+        by_degree.append(torch.cat([x * lower, y * lower[-degree:], z * lower[-1:]]))
+    return torch.cat(by_degree)
 
 
 def cutoff_function(x: Tensor, kind: str, order: int) -> Tensor:
@@ -110,15 +109,18 @@ class EdgeBasis:
 
         Shapes: angular (x, n, K), values (n, K, q); returns (n, x, M, q).
         """
-        functions, n, slots = self.radial.shape
+        # The outer product with the radial functions is the largest array: of the narrower one.
         if angular.shape[0] <= values.shape[2]:
-            narrow, wide = angular, values
-        else:
-            narrow, wide = values.movedim(2, 0).contiguous(), angular.permute(1, 2, 0)
-        # The larger factor of the product of matrices has the smaller outer product on the edges.
+            return self._sums(angular, values).transpose(1, 2)
+        narrow = values.movedim(2, 0).contiguous()
+        return self._sums(narrow, angular.permute(1, 2, 0)).movedim(3, 1)
+
+    def _sums(self, narrow: Tensor, wide: Tensor) -> Tensor:
+        """Shapes: narrow (p, n, K), wide (n, K, q); returns (n, M, p, q)."""
+        functions, n, slots = self.radial.shape
         edge = (self.radial[:, None] * narrow).view(-1, n, slots)
-        summed = torch.bmm(edge.movedim(0, 1), wide).view(n, functions, -1, wide.shape[2])
-        return summed.transpose(1, 2) if wide is values else summed.movedim(3, 1)
+        summed = torch.bmm(edge.movedim(0, 1), wide)
+        return summed.view(n, functions, narrow.shape[0], wide.shape[2])
 
 
 class EdgeBasisOf(nn.Module):
@@ -131,17 +133,21 @@ class EdgeBasisOf(nn.Module):
             settings.raw_radial_functions, settings.cutoff, trainable=settings.radial_trainable
         )
 
-    def forward(self, edges: Edges) -> EdgeBasis:
+    def cut(self, lengths: Tensor) -> Tensor:
+        """The cutoff function f at distances in Å, of any shape."""
         settings = self.settings
+        x = lengths / settings.cutoff
+        return cutoff_function(x, settings.cutoff_function, settings.cutoff_order)
+
+    def forward(self, edges: Edges, radial: RadialFunctions | None = None) -> EdgeBasis:
+        """:param radial: instead of the model's own R_m f."""
         vectors = edges.vectors.movedim(2, 0).contiguous()
         # On the CPU ten times faster than torch's norm along this axis.
         lengths = vectors.square().sum(0).sqrt()
-        x = lengths / settings.cutoff
-        cut = edges.mask * cutoff_function(x, settings.cutoff_function, settings.cutoff_order)
-        unit = vectors / (lengths + settings.direction_epsilon)
-        return EdgeBasis(
-            edges, lengths, cut, self.radial(lengths, cut), monomials(unit, settings.max_l)
-        )
+        cut = edges.mask * self.cut(lengths)
+        unit = vectors / (lengths + self.settings.direction_epsilon)
+        functions = self.radial(lengths, cut) if radial is None else edges.mask * radial(lengths)
+        return EdgeBasis(edges, lengths, cut, functions, monomials(unit, self.settings.max_l))
 
 
 def degrees(max_l: int) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camp.graph.edges import Edges
-from camp.models.cace.edge_basis import EdgeBasisOf
+from camp.models.cace.edge_basis import EdgeBasisOf, RadialFunctions
 from camp.models.cace.messages import MessagePass, RadialMixing, mlp
 from camp.models.cace.settings import CaceSettings
 from camp.models.cace.symmetrise import Symmetrisation, number_of_features
@@ -50,12 +50,17 @@ class Cace(nn.Module):
         )
         self.readout = Readout(settings, features * (settings.message_passes + 1))
 
-    def forward(self, edges: Edges) -> dict[str, Tensor]:
-        """Energies of atoms (n,) in network units."""
-        features = [b.flatten(1) for _, b in self.layers(edges)]
+    def forward(self, edges: Edges, *, radial: RadialFunctions | None = None) -> dict[str, Tensor]:
+        """Energies of atoms (n,) in network units.
+
+        :param radial: instead of the model's own R_m f.
+        """
+        features = [b.flatten(1) for _, b in self.layers(edges, radial)]
         return {"energy": self.readout(torch.cat(features, dim=1))}
 
-    def layers(self, edges: Edges) -> list[tuple[list[Tensor], Tensor]]:
+    def layers(
+        self, edges: Edges, radial: RadialFunctions | None = None
+    ) -> list[tuple[list[Tensor], Tensor]]:
         """A and B of all layers t = 0 … T.
 
         :return: for each layer A by degree (components(l), n, N · C), and B (n, S, N · C).
@@ -67,7 +72,7 @@ class Cace(nn.Module):
         copies = self.settings.radial_functions * self.settings.embedding
         receiver = receiver.repeat(1, copies)
 
-        basis = self.edge_basis(edges)
+        basis = self.edge_basis(edges, radial)
         sums = basis.sums(basis.angular, basis.of_neighbours(sender))
         a = self.mixing(sums.split(self.mixing.degrees, 1), receiver)
         b = self.symmetrisation(a)

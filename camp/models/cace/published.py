@@ -8,19 +8,27 @@ import hashlib
 import json
 import sys
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from camp.errors import InputError, reason
-from camp.models.cace.pickles import Archive, Module, NotReadableError, read_module, read_pickle
+from camp.models.cace.pickles import (
+    MOST_BYTES,
+    MOST_PICKLED,
+    Archive,
+    Module,
+    Name,
+    NotReadableError,
+    read_module,
+    read_pickle,
+)
 from camp.models.cace.settings import CutoffFunction
 from camp.models.cace.translation import Weights, settings_of, species_of, translate
 from camp.models.description import Description
-
-MOST_BYTES = 256 * 2**20  # of a file of arrays, unpacked
 
 EV_PER_KCAL_MOL = 0.0433641153087705  # as in the authors' script
 UNITS = {"eV": 1.0, "kcal/mol": EV_PER_KCAL_MOL}
@@ -81,23 +89,18 @@ def read(path: Path, options: Mapping[str, str]) -> Description | None:
     """Published CACE weights; None if it is another file.
 
     :param options: for what the file does not say. ``mp_norm_factor``: factor of the messages of
-        neighbours, needed for state dicts. ``cutoff_function``: needed where it is no polynomial
-        and no class is named. ``energy_unit``: eV unless given or known.
+        neighbours, needed for state dicts. ``cutoff_function``: needed for a state dict without a
+        polynomial. ``energy_unit``: eV or kcal/mol, for files whose unit is not known here.
     :raises InputError: damaged, of a model that is no short-range CACE, or an option is missing.
     """
+    reader = _reader_of(path)
+    if reader is None:
+        return None
     try:
-        weights = _read_weights(path, options)
-        if weights is None:
-            return None
+        weights = reader(path, options)
         settings, species = settings_of(weights), species_of(weights)
         unit, energies = _energies(path, options)
-        if energies is None:
-            print(
-                f"{path}: E0, the energies of lone atoms, are not in the file and not known: "
-                "they are taken as zero",
-                file=sys.stderr,
-            )
-        return Description(
+        description = Description(
             settings=settings,
             species=tuple(sorted(species)),
             parameters=translate(weights, settings),
@@ -117,44 +120,51 @@ def read(path: Path, options: Mapping[str, str]) -> Description | None:
     except Exception as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else reason(error)
         raise InputError(f"{path}: not CACE weights that can be read: {what}") from None
+    if energies is None:
+        print(
+            f"{path}: E0, the energies of lone atoms, are not in the file and not known: they are "
+            "taken as zero",
+            file=sys.stderr,
+        )
+    return description
 
 
 def _energies(path: Path, options: Mapping[str, str]) -> tuple[str, dict[int, float] | None]:
     """Unit of the energies, and E0 by element, if known."""
     content = path.read_bytes()
     blob = hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False)
-    unit, energies = KNOWN.get(blob.hexdigest(), ("eV", None))
-    given = options.get("energy_unit", unit)
-    if given not in UNITS:
-        raise InputError(f"{path}: energy_unit is {given!r}; choose from {', '.join(UNITS)}")
-    return given, energies
+    if blob.hexdigest() in KNOWN:
+        return KNOWN[blob.hexdigest()]
+    unit = options.get("energy_unit", "eV")
+    if unit not in UNITS:
+        raise InputError(f"{path}: energy_unit is {unit!r}; choose from {', '.join(UNITS)}")
+    return unit, None
 
 
-def _read_weights(path: Path, options: Mapping[str, str]) -> Weights | None:
-    """What the file says; None if it is another file, by names that every such file holds."""
-    if not zipfile.is_zipfile(path):
+def _reader_of(path: Path) -> Callable[[Path, Mapping[str, str]], Weights] | None:
+    """What reads the file, by names that every file of its kind holds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "architecture.npy" in names and any(name.startswith("weights/") for name in names):
+                return _from_arrays
+            pickled = [name for name in names if name.endswith("/data.pkl")]
+            if not pickled:
+                return None
+            with archive.open(pickled[0]) as file:
+                content = file.read(MOST_PICKLED)
+    # Whatever it is, others may know it.
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
         return None
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    if "architecture.npy" in names and any(name.startswith("weights/") for name in names):
-        return _from_arrays(path)
-    pickles = [name for name in names if name.endswith("/data.pkl")]
-    if not pickles:
-        return None
-    # Others may read what is not an archive as torch writes it.
-    with zipfile.ZipFile(path) as archive, archive.open(pickles[0]) as file:
-        content = file.read(MOST_BYTES)
     if b"cace.representations" in content or b"cace.models" in content:
-        return _from_module(path)
-    if b"representation.radial_transform.weights.0" in content:
-        return _from_state_dict(path, options)
-    return None
+        return _from_module
+    return _from_state_dict if b"representation.radial_transform.weights.0" in content else None
 
 
 # Pickled modules
 
 
-def _from_module(path: Path) -> Weights:
+def _from_module(path: Path, options: Mapping[str, str]) -> Weights:
     module = read_module(Archive(path))
     if _kind(module) == "CombinePotential":
         models = list(module.modules["models"].modules.values())
@@ -167,11 +177,12 @@ def _from_module(path: Path) -> Weights:
     representation = module.modules["representation"]
     _check_representation(path, representation)
     parts = representation.modules
-    kind = _kind(parts["cutoff_fn"])
+    state = _without_prefix(module.state())
+    norm = representation.attributes.get("mp_norm_factor")
     return Weights(
-        state=_without_prefix(module.state()),
-        message_norm=float(representation.attributes["mp_norm_factor"]),
-        cutoff_function=_CUTOFFS[kind],
+        state=state,
+        message_norm=_given_norm(path, state, options) if norm is None else float(norm),
+        cutoff_function=_CUTOFFS[_kind(parts["cutoff_fn"])],
         radial_trainable="bessel_weights" in parts["radial_basis"].parameters,
         shared_embedding=parts["node_embedding_sender"] is parts["node_embedding_receiver"],
     )
@@ -207,8 +218,7 @@ def _check_layers(path: Path, network: Module) -> None:
     """SiLU between linear layers, and nothing else."""
     *hidden, last = [module for _, module in sorted(network.modules.items(), key=_number)]
     for layer in hidden:
-        activation = layer.attributes.get("activation", layer.modules.get("activation"))
-        if "silu" not in str(getattr(activation, "name", activation)).lower():
+        if layer.attributes.get("activation") != Name("torch.nn.functional silu"):
             raise InputError(f"{path}: a network with another activation than SiLU cannot be read")
     if _kind(last.modules["activation"]) != "Identity":
         raise InputError(f"{path}: a network with an activation at its end cannot be read")
@@ -270,7 +280,7 @@ def _given_norm(
         return None
     if "mp_norm_factor" not in options:
         raise InputError(
-            f"{path}: a state dict does not say the factor of the messages of neighbours; give it "
+            f"{path}: the file does not say the factor of the messages of neighbours; give it "
             "as mp_norm_factor: 0.31622776601683794 (1/√10) unless another was chosen for the "
             "training, as 1 for the paper's water model"
         )
@@ -302,7 +312,7 @@ def _given_cutoff_function(
 # Arrays
 
 
-def _from_arrays(path: Path) -> Weights:
+def _from_arrays(path: Path, options: Mapping[str, str]) -> Weights:
     with zipfile.ZipFile(path) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
             raise NotReadableError(f"more than {MOST_BYTES >> 20} MiB unpacked")

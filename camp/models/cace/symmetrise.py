@@ -14,7 +14,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.symmetric import contraction_table, multiplicities, number_of_components
+from camp.cartesian.symmetric import contraction_matrix, multiplicities, number_of_components
 
 Labels = list[tuple[int, ...]]
 
@@ -56,6 +56,7 @@ class Symmetrisation(nn.Module):
 
     def __init__(self, max_l: int, max_nu: int, *, older: bool = False):
         super().__init__()
+        self.max_l = max_l
         self.second = second_order(max_l) if max_nu >= 2 else []
         self.third = third_order(max_l) if max_nu >= 3 and not older else []
         self.older_third = older_third_order(max_l) if max_nu >= 3 and older else []
@@ -65,8 +66,8 @@ class Symmetrisation(nn.Module):
             self.register_buffer(f"multinomials_{degree}", weights[:, None, None], persistent=False)
         for low in range(1, max_l + 1):
             for out in range(1, max_l - low + 1):
-                table = torch.tensor(contraction_table(low, out)).flatten()
-                self.register_buffer(f"sums_{low}_{out}", table, persistent=False)
+                matrix = contraction_matrix(low, out)
+                self.register_buffer(f"contraction_{low}_{out}", matrix, persistent=False)
 
     def forward(self, basis: Sequence[Tensor]) -> Tensor:
         """Shapes: basis[l] (components(l), n, u); returns (n, S, u)."""
@@ -76,8 +77,7 @@ class Symmetrisation(nn.Module):
         def contraction(low: int, out: int) -> Tensor:
             """T^{low, out}; features that share it share its work."""
             if (low, out) not in known:
-                spread = self.spread(basis[low + out], low, out)
-                known[low, out] = (weighted[low][:, None] * spread).sum(0)
+                known[low, out] = (basis[low][:, None] * self.spread(basis, low, out)).sum(0)
             return known[low, out]
 
         features = [basis[0][0]]
@@ -89,24 +89,20 @@ class Symmetrisation(nn.Module):
             if c == 0:
                 features.append((weighted[b] * contraction(a, b)).sum(0))
             else:
-                features.append(self.triangle(basis, a, b, c))
+                # Σ m(u) m(v) m(w) A_{u+v} A_{v+w} A_{w+u}
+                around = (self.spread(basis, *pair) for pair in ((a, b), (b, c), (c, a)))
+                features.append(torch.einsum("uvni,vwni,wuni->ni", *around))
         for a, b, c in self.fourth:
             one, other = contraction(a, c), contraction(b, c)
             features.append((self.multinomials(c) * one * other).sum(0))
         return torch.stack(features, dim=1)
 
-    def triangle(self, basis: Sequence[Tensor], a: int, b: int, c: int) -> Tensor:
-        """Σ m(u) m(v) m(w) A_{u+v} A_{u+w} A_{v+w} over |u| = a, |v| = b, |w| = c."""
-        ab, ac, bc = (
-            self.multinomials(low)[:, None] * self.spread(basis[low + out], low, out)
-            for low, out in ((a, b), (c, a), (b, c))
-        )
-        return torch.einsum("uvni,wuni,vwni->ni", ab, ac, bc)
-
-    def spread(self, tensor: Tensor, low: int, out: int) -> Tensor:
-        """A_{u+w} as (components(low), components(out), n, u)."""
-        rows = tensor.index_select(0, self.get_buffer(f"sums_{low}_{out}"))
-        return rows.unflatten(0, (number_of_components(low), -1))
+    def spread(self, basis: Sequence[Tensor], low: int, out: int) -> Tensor:
+        """m(u) A_{u+w}, |u| = low, |w| = out, as (components(low), components(out), n, u)."""
+        # As a product of matrices, whose derivative needs no scattered addition.
+        matrix, tensor = self.get_buffer(f"contraction_{low}_{out}"), basis[low + out]
+        shape = (number_of_components(low), number_of_components(out), *tensor.shape[1:])
+        return (matrix @ tensor.flatten(1)).view(shape)
 
     def multinomials(self, degree: int) -> Tensor:
         return self.get_buffer(f"multinomials_{degree}")

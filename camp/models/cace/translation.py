@@ -207,7 +207,4 @@ def translate(weights: Weights, settings: CaceSettings) -> dict[str, Tensor]:
     if left := sorted(name for name in unused if not name.endswith(_WITHOUT_WEIGHTS)):
         raise NotReadableError(f"{left[0]} is no weight of a short-range CACE model")
     exact = np.float64 if any(value.dtype == np.float64 for value in ours.values()) else np.float32
-    return {
-        name: torch.from_numpy(np.array(value, dtype=exact, order="C"))
-        for name, value in ours.items()
-    }
+    return {name: torch.from_numpy(np.array(value, dtype=exact)) for name, value in ours.items()}

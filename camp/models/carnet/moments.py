@@ -4,66 +4,19 @@ Features and moments are natural tensors in packed form, for each rank l a tenso
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.natural import polyadic_matrix, product_table
-from camp.cartesian.symmetric import polyadics
+from camp.cartesian.natural import product_table
 from camp.graph.edges import Edges, neighbour_values, sum_at_neighbours
 from camp.models.carnet.channels import uniform
+from camp.models.carnet.geometry import Geometry
 from camp.models.carnet.paths import Path
 from camp.models.carnet.radial import RadialFunctions
 from camp.models.carnet.tables import ExactTables
-
-
-class EdgeMatrices(ExactTables):
-    """What the layers share of the edges' directions n: D_l(n), and for paths from l₁ > 0 the
-    matrix [· × D_{l₂}(−n)] from features of rank l₁ to moments of rank l₃.
-
-    :param paths: for each layer its paths, by l₃.
-    """
-
-    def __init__(self, max_rank: int, paths: Sequence[Path]):
-        super().__init__()
-        self.max_rank = max_rank
-        self.paths = sorted({path for path in paths if path[0] > 0 and path[1] > 0})
-        for rank in range(max_rank + 1):
-            self.add_table(f"polyadic_{rank}", polyadic_matrix(rank))
-        for l1, l2, l3 in self.paths:
-            # From D_{l₂} to matrices (2l₃+1, 2l₁+1); an edge seen from its other end has −n.
-            table = (-1) ** l2 * product_table(l1, l2, l3).permute(2, 0, 1)
-            self.add_table(f"product_{l1}_{l2}_{l3}", table.flatten(1))
-
-    def forward(self, unit: Tensor) -> tuple[list[Tensor], dict[Path, Tensor]]:
-        """Shapes: unit (n, K, 3); returns D_l (n, K, 2l+1) and the matrices
-        (n, K (2l₃+1), 2l₁+1).
-        """
-        directions = [
-            monomials @ self.table("polyadic", rank)
-            for rank, monomials in enumerate(polyadics(unit, self.max_rank))
-        ]
-        matrices = {
-            path: (directions[path[1]] @ self.table("product", *path)).view(
-                len(unit), -1, 2 * path[0] + 1
-            )
-            for path in self.paths
-        }
-        return directions, matrices
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The edges as all layers see them."""
-
-    edges: Edges
-    directions: Sequence[Tensor]  # D_l(n), (n, K, 2l+1)
-    matrices: dict[Path, Tensor]  # (n, K (2l₃+1), 2l₁+1), see EdgeMatrices
-    radial_basis: Tensor  # (n, K, functions)
-    cut: Tensor  # (n, K, 1): zero in an empty slot
 
 
 def path_weights(paths: Sequence[Sequence[Path]], channels: int) -> nn.ParameterList:
@@ -92,60 +45,74 @@ class AtomicMoments(nn.Module):
         paths: Sequence[Sequence[Path]],
         channels: int,
         average_neighbours: float,
-        radial_functions: int,
-        radial_hidden: Sequence[int],
+        radial: RadialFunctions,
     ):
         super().__init__()
-        self.paths = [path for into in paths for path in into]
-        self.ranks = len(paths)
-        self.radial = RadialFunctions(
-            functions=radial_functions,
-            hidden=radial_hidden,
-            paths=len(self.paths),
-            channels=channels,
-        )
+        self.paths = paths
+        self.radial = radial
         self.path_weights = path_weights(paths, channels)
         self.normalisation = 1.0 / math.sqrt(average_neighbours)
 
-    def forward(self, features: Sequence[Tensor], geometry: Geometry) -> list[Tensor]:
+    def forward(self, features: Sequence[Tensor], geometry: Geometry, edges: Edges) -> list[Tensor]:
         """Moments of all ranks."""
+
+        def product(path: Path) -> Tensor:
+            """[x_{l₁} × D_{l₂}]_{l₃} of an atom's features and the directions in which its
+            neighbours see it; the same for all of them where l₂ = 0.
+            """
+            l1, l2, l3 = path
+            if l2 == 0:
+                return features[l1][:, None]
+            return torch.bmm(geometry.matrices[path], features[l1]).unflatten(1, (-1, 2 * l3 + 1))
+
+        def total(sent: Tensor) -> Tensor:
+            return sum_at_neighbours(sent.flatten(2), edges).unflatten(1, sent.shape[2:])
+
+        scalars = neighbour_values(features[0][:, 0, :], edges)
+        return self._moments(scalars, geometry, product, total)
+
+    def of_rows(self, features: Sequence[Tensor], geometry: Geometry) -> list[Tensor]:
+        """The same for some of the atoms, from the features of their neighbours
+        (r, K, 2l+1, u); takes more time for each edge.
+        """
+
+        def product(path: Path) -> Tensor:
+            l1, l2, l3 = path
+            if l2 == 0:
+                return features[l1]
+            matrices = (-1) ** l2 * geometry.matrices[path].unflatten(1, (-1, 2 * l3 + 1))
+            return matrices @ features[l1]
+
+        return self._moments(features[0][:, :, 0], geometry, product, lambda sent: sent.sum(1))
+
+    def _moments(
+        self,
+        scalars: Tensor,
+        geometry: Geometry,
+        product: Callable[[Path], Tensor],
+        total: Callable[[Tensor], Tensor],
+    ) -> list[Tensor]:
+        """:param scalars: of the neighbours, (n, K, u).
+        :param product: of a path from l₁ > 0, for every edge (n, K or 1, 2l₃+1, u).
+        :param total: sum over edges of such values.
+        """
         weights = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
         radial = self.radial(geometry.radial_basis, geometry.cut, weights)
-        n, _, channels = features[0].shape
-        width = geometry.edges.neighbours.shape[1]
-        scalars = neighbour_values(features[0][:, 0, :], geometry.edges)
-        moments: list[Tensor | None] = [None] * self.ranks
-        sent: list[Tensor | None] = [None] * self.ranks
-        for path, function in zip(self.paths, radial, strict=True):
-            l1, l2, l3 = path
-            if l1 == 0:
-                direction = geometry.directions[l3].transpose(1, 2)
-                moments[l3] = torch.bmm(direction, function * scalars)
-                continue
-            feature = features[l1]
-            if l2 == 0:
-                product = feature[:, None]
-            else:
-                product = torch.bmm(geometry.matrices[path], feature)
-                product = product.view(n, width, 2 * l3 + 1, channels)
-            function, before = function[:, :, None, :], sent[l3]
-            sent[l3] = (
-                product * function if before is None else torch.addcmul(before, product, function)
-            )
-        return [
-            self._total(rank, moments[rank], sent[rank], geometry.edges, features[0])
-            for rank in range(self.ranks)
-        ]
-
-    def _total(
-        self, rank: int, moment: Tensor | None, sent: Tensor | None, edges: Edges, like: Tensor
-    ) -> Tensor:
-        if sent is not None:
-            received = sum_at_neighbours(sent.flatten(2), edges).view(-1, *sent.shape[2:])
-            return received if moment is None else moment + received
-        if moment is None:
-            return like.new_zeros(like.shape[0], 2 * rank + 1, like.shape[2])
-        return moment
+        moments = []
+        for rank, paths in enumerate(self.paths):
+            moment = scalars.new_zeros(scalars.shape[0], 2 * rank + 1, scalars.shape[2])
+            sent = None
+            for path in paths:
+                function = next(radial)
+                if path[0] == 0:
+                    numbers = function * scalars
+                    moment = torch.bmm(geometry.directions[rank].transpose(1, 2), numbers)
+                elif sent is None:
+                    sent = product(path) * function[:, :, None, :]
+                else:
+                    sent = torch.addcmul(sent, product(path), function[:, :, None, :])
+            moments.append(moment if sent is None else moment + total(sent))
+        return moments
 
 
 class HyperMoments(ExactTables):
@@ -175,6 +142,7 @@ class HyperMoments(ExactTables):
             return list(moments[: self.ranks])
         powers = [list(moments)]
         for paths, weights in zip(self.paths, self.path_weights, strict=True):
+            assert isinstance(weights, nn.ParameterList)
             powers.append(
                 [
                     self._products(rank, into, weight, powers[-1], moments)

@@ -3,23 +3,27 @@
 All tensors are natural ones in packed form; features are, for each rank l, (n, 2l+1, channels).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from camp.cartesian.decomposition import signature
-from camp.cartesian.radial import envelope
 from camp.errors import InputError
 from camp.graph.edges import Edges
 from camp.models.carnet.channels import channel_map
+from camp.models.carnet.geometry import EdgeGeometry
 from camp.models.carnet.heads import Readout, TensorHead
-from camp.models.carnet.moments import AtomicMoments, EdgeMatrices, Geometry, HyperMoments
+from camp.models.carnet.moments import AtomicMoments, HyperMoments
 from camp.models.carnet.paths import Path, product_paths
-from camp.models.carnet.radial import number_of_functions, radial_basis
+from camp.models.carnet.radial import RadialFunctions, number_of_functions, typical_size
 from camp.models.carnet.repulsion import ZblRepulsion
 from camp.models.carnet.settings import CarNetSettings
+from camp.models.chunks import in_chunks
 from camp.targets import ENERGY, Target
+
+# The atomic moments of a layer from its features: all that CarNet does on edges.
+MomentsOf = Callable[[AtomicMoments, Sequence[Tensor]], list[Tensor]]
 
 
 class CarNetLayer(nn.Module):
@@ -37,12 +41,18 @@ class CarNetLayer(nn.Module):
         self.input_map = (
             channel_map("independent", ranks=in_rank + 1, **maps) if settings.input_map else None
         )
+        paths = paths_of(settings, in_rank, max_rank)
         self.atomic = AtomicMoments(
-            paths=paths_of(settings, in_rank, max_rank),
+            paths=paths,
             channels=channels,
             average_neighbours=settings.average_neighbours,
-            radial_functions=number_of_functions(settings.radial_basis, settings.radial_degree),
-            radial_hidden=_widths(settings.radial_hidden, channels),
+            radial=RadialFunctions(
+                functions=number_of_functions(settings.radial_basis, settings.radial_degree),
+                size=typical_size(settings.radial_basis, settings.cutoff),
+                hidden=_widths(settings.radial_hidden, channels),
+                paths=sum(len(into) for into in paths),
+                channels=channels,
+            ),
         )
         self.moment_map = channel_map(settings.moment_map, ranks=max_rank + 1, **maps)
         self.hyper = HyperMoments(
@@ -64,11 +74,11 @@ class CarNetLayer(nn.Module):
         )
 
     def forward(
-        self, features: Sequence[Tensor], geometry: Geometry, one_hot: Tensor
+        self, features: Sequence[Tensor], one_hot: Tensor, atomic_moments: MomentsOf
     ) -> list[Tensor]:
         """Features of all ranks, old to new; one_hot (n, species)."""
         mixed = features if self.input_map is None else self.input_map(features, one_hot)
-        moments = self.moment_map(self.atomic(mixed, geometry), one_hot)
+        moments = self.moment_map(atomic_moments(self.atomic, mixed), one_hot)
         messages = self.hyper(moments)
         if self.message_map is not None:
             messages = self.message_map(messages, one_hot)
@@ -88,6 +98,8 @@ class CarNet(nn.Module):
     :raises InputError: a target with parts of a higher rank than the features.
     """
 
+    chunked = True
+
     def __init__(
         self,
         settings: CarNetSettings,
@@ -104,8 +116,8 @@ class CarNet(nn.Module):
         ranks = [settings.max_rank] * (layers - 1) + [out_rank]
         self.embedding = nn.Parameter(torch.randn(self.species, channels))
         in_ranks = [0, *ranks[:-1]]
-        self.edge_matrices = EdgeMatrices(
-            settings.max_rank,
+        self.geometry = EdgeGeometry(
+            settings,
             [
                 path
                 for in_rank in in_ranks
@@ -142,18 +154,20 @@ class CarNet(nn.Module):
         )
         self.read_layers = read
 
-    def forward(self, edges: Edges) -> dict[str, Tensor]:
+    def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
         """Values of n atoms: ``"energy"`` (n,) in network units with ``"repulsion"`` (n,) in eV,
         and the packed natural parts (n, D) of every tensor target under its name.
+
+        :param slots_per_chunk: keep the edge arrays of so many neighbour slots at a time, not of
+            all; then parameters have no gradients.
         """
         one_hot = self.one_hot(edges.species, edges.vectors.dtype)
-        lengths = torch.linalg.vector_norm(edges.vectors, dim=-1)
-        features = self.features(one_hot, self.geometry(edges, lengths))
+        features = self.features(one_hot, self.atomic_moments(edges, slots_per_chunk))
         values = {}
         if self.energy is not None:
             values["energy"] = self.energy([layer[0] for layer in features])[:, 0]
         if self.repulsion is not None:
-            values["repulsion"] = self.repulsion(edges, lengths)
+            values["repulsion"] = self.repulsion(edges)
         for name, head in zip(self.tensors, self.heads, strict=True):
             values[name] = head(features[-self.read_layers :], one_hot)
         return values
@@ -164,27 +178,31 @@ class CarNet(nn.Module):
         """
         return torch.eye(self.species, dtype=dtype, device=species.device)[species]
 
-    def geometry(self, edges: Edges, lengths: Tensor) -> Geometry:
-        """What all layers see of the edges; lengths (n, K) in Å."""
-        settings = self.settings
-        directions, matrices = self.edge_matrices(edges.vectors / lengths[..., None])
-        basis = radial_basis(
-            lengths, settings.cutoff, settings.radial_basis, settings.radial_degree
-        )
-        cut = envelope(lengths / settings.cutoff)[..., None]
-        mask = edges.mask[..., None].to(basis)
-        if settings.cutoff_on == "basis":
-            basis, cut = basis * cut, mask
-        else:
-            cut = cut * mask
-        return Geometry(edges, directions, matrices, basis, cut)
+    def atomic_moments(self, edges: Edges, slots_per_chunk: int | None = None) -> MomentsOf:
+        """All that happens on edges; argument as for :meth:`forward`."""
+        if slots_per_chunk is None:
+            geometry = self.geometry(edges.vectors, edges.mask)
+            return lambda atomic, features: atomic(features, geometry, edges)
 
-    def features(self, one_hot: Tensor, geometry: Geometry) -> list[list[Tensor]]:
-        """The features after every layer; species (n, species)."""
+        def in_rows(atomic: AtomicMoments, features: Sequence[Tensor]) -> list[Tensor]:
+            def of_rows(own: Sequence[Tensor], of_neighbours: Sequence[Tensor]) -> list[Tensor]:
+                vectors, mask = own
+                return atomic.of_rows(of_neighbours, self.geometry(vectors, mask))
+
+            own = (edges.vectors, edges.mask)
+            return in_chunks(of_rows, own, features, edges.neighbours, slots=slots_per_chunk)
+
+        return in_rows
+
+    def features(self, one_hot: Tensor, atomic_moments: MomentsOf) -> list[list[Tensor]]:
+        """The features after every layer; one_hot (n, species).
+
+        :param atomic_moments: what happens on edges.
+        """
         features = [(one_hot @ self.embedding)[:, None, :]]
         found = []
         for layer in self.layers:
-            features = layer(features, geometry, one_hot)
+            features = layer(features, one_hot, atomic_moments)
             found.append(features)
         return found
 

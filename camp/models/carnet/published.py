@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -164,25 +164,25 @@ def _description(file: _File, path: Path, options: Mapping[str, str]) -> Descrip
     names = Names(file.state, settings, len(species))
     origin = {"weights": "published", "file": path.name}
     if architecture["output_signature"] is None:
-        scale = _of_species(architecture["atomic_energy_scale"], species, 1.0)
-        shift = _of_species(architecture["atomic_energy_shift"], species, 0.0)
-        bias = names.element_bias("readout.") if architecture["element_bias"] else None
-        if bias is not None:
-            shift = tuple(a + b for a, b in zip(shift, bias, strict=True))
+        energy_shift = _of_species(architecture["atomic_energy_shift"], species, 0.0)
+        if architecture["element_bias"]:
+            bias = names.element_bias()
+            shifts = energy_shift * len(bias) if len(energy_shift) == 1 else energy_shift
+            energy_shift = tuple(a + b for a, b in zip(shifts, bias, strict=True))
         return Description(
             settings=settings,
             species=species,
             parameters={**names.backbone(out_rank=0), **names.energy()},
             targets=(ENERGY,),
-            energy_scale=scale,
-            energy_shift=shift,
+            energy_scale=_of_species(architecture["atomic_energy_scale"], species, 1.0),
+            energy_shift=energy_shift,
             origin=origin,
         )
     of_atoms = not names.has("readout.atomic_tensor_model.")
     target = _target(file, of_atoms, options)
     parts = signature(target.symmetry)
     head = names.head("readout." if of_atoms else "readout.atomic_tensor_model.", parts)
-    shift = (_buffer_or_setting(file, "target_shift", 0, 0.0),)
+    shift: tuple[float, ...] = (_buffer_or_setting(file, "target_shift", 0, 0.0),)
     if of_atoms and BIAS in head:
         # The original adds the numbers of the species to tensors of atoms after the scale: they
         # become part of the shift, and zero in the network.
@@ -200,8 +200,7 @@ def _description(file: _File, path: Path, options: Mapping[str, str]) -> Descrip
 
 
 def _settings(given: Mapping[str, Any]) -> CarNetSettings:
-    mapped = given["use_linear_channel_residual"]
-    residual = given["residual_weight_mode"] if mapped else "plain"
+    residual = given["residual_weight_mode"] if given["use_linear_channel_residual"] else "plain"
     return CarNetSettings(
         cutoff=float(given["r_cut"]),
         channels=given["F"],
@@ -218,7 +217,7 @@ def _settings(given: Mapping[str, Any]) -> CarNetSettings:
         level=given["level"],
         polar_only=given["tp_path_polar_only"],
         moment_map=given["atomic_moment_weight_mode"],
-        residual=residual if given["residual"] else "none",
+        residual=cast(Any, residual if given["residual"] else "none"),
         input_map=given["use_linear_channel_input"],
         message_map=given["use_linear_channel_hyper"],
         repulsion="published" if given["use_zbl"] else "none",
@@ -237,11 +236,11 @@ def _widths(hidden: int | list[int], channels: int) -> list[int]:
 def _of_species(
     value: float | list[float] | None, species: tuple[int, ...], absent: float
 ) -> tuple[float, ...]:
-    """One number for each species, of one for all or of a table indexed by atomic number."""
+    """One number for all, or one for each species of a table indexed by atomic number."""
     if value is None:
         value = absent
     if isinstance(value, int | float):
-        return (float(value),) * len(species)
+        return (float(value),)
     return tuple(float(value[number]) for number in species)
 
 

@@ -31,14 +31,22 @@ class ZblRepulsion(ExactTables):
         super().__init__()
         self.cutoff = cutoff
         self.smooth = smooth
-        self.length = nn.Parameter(torch.tensor(math.log(math.expm1(SCREENING_LENGTH))))
-        self.power = nn.Parameter(torch.tensor(math.log(math.expm1(SCREENING_POWER))))
+        start = self.start()
+        self.length = nn.Parameter(start["length"])
+        self.power = nn.Parameter(start["power"])
         self.add_table("charges", torch.tensor(species, dtype=torch.float64, device="cpu"))
         radii = torch.tensor(covalent_radii[list(species)], dtype=torch.float64, device="cpu")
         self.add_table("radii", radii)
 
-    def forward(self, edges: Edges, lengths: Tensor) -> Tensor:
-        """Shapes: lengths (n, K) in Å; returns (n,) in eV."""
+    @staticmethod
+    def start() -> dict[str, Tensor]:
+        """The parameters before training; their softplus is the length in Å, and the power."""
+        values = {"length": SCREENING_LENGTH, "power": SCREENING_POWER}
+        return {name: torch.tensor(math.log(math.expm1(value))) for name, value in values.items()}
+
+    def forward(self, edges: Edges) -> Tensor:
+        """Energies of atoms (n,) in eV."""
+        lengths = torch.linalg.vector_norm(edges.vectors, dim=-1)
         charges, radii = self.table("charges")[edges.species], self.table("radii")[edges.species]
         others = charges[edges.neighbours]
         reach = radii[:, None] + radii[edges.neighbours]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from camp.models.carnet.network import paths_of
 from camp.models.carnet.paths import Path
+from camp.models.carnet.repulsion import ZblRepulsion
 from camp.models.carnet.settings import CarNetSettings
 
 
@@ -26,10 +27,9 @@ class Names:
         """Whether there are parameters with this beginning of their names."""
         return any(name.startswith(prefix) for name in self.state)
 
-    def element_bias(self, prefix: str) -> list[float] | None:
-        """The number of each species that is added to its atoms' values."""
-        bias = self.state.get(f"{prefix}element_bias")
-        return None if bias is None else bias.reshape(self.species).tolist()
+    def element_bias(self) -> list[float]:
+        """The energy of each species that is added to its atoms'."""
+        return self.state["readout.element_bias"].reshape(self.species).tolist()
 
     def backbone(self, out_rank: int) -> dict[str, Tensor]:
         """Embedding and layers, of which the last has ranks up to ``out_rank``."""
@@ -83,8 +83,11 @@ class Names:
         """Readout of the energy, and the repulsion."""
         ours = dict(self._readout("energy.", "readout.out_layers.", self.settings.layers))
         if self.settings.repulsion != "none":
-            ours["repulsion.length"] = self.state["zbl.a_prefactor"].reshape(())
-            ours["repulsion.power"] = self.state["zbl.a_pow"].reshape(())
+            start = ZblRepulsion.start()
+            for own, theirs in (("length", "a_prefactor"), ("power", "a_pow")):
+                # A constant of the original, where it is not trained.
+                value = self.state.get(f"zbl.{theirs}", start[own])
+                ours[f"repulsion.{own}"] = value.reshape(())
         return ours
 
     def head(self, theirs: str, signature: Mapping[int, int]) -> dict[str, Tensor]:

@@ -4,87 +4,34 @@
 //   m_v  = sum over paths W_path M_{v1} . (M_{v2} . (… M_{vn}))        hyper moments (Eqs. 7, 8)
 //   h'_v = U_v m_v + R_v h_v                                update (Eq. 9), mixed (Eq. 1)
 //
-// every dot a contraction of all indices of its left side. A *program* lists the products: each
-// contracts a moment with what was computed before. Arrays with channels are blocked.
+// every dot a contraction of all indices of its left side. Arrays with channels are blocked.
 
 #include <vector>
 
 #include "atoms.hpp"
+#include "mixing.hpp"
 
 namespace {
-
-// Component with the exponents of two others added; moment_components where there is none.
-constexpr std::array<std::array<int, moment_components>, moment_components> all_sums() {
-    std::array<std::array<int, moment_components>, moment_components> result{};
-    for (int a = 0; a < moment_components; ++a)
-        for (int b = 0; b < moment_components; ++b) {
-            result[a][b] = moment_components;
-            for (int c = 0; c < moment_components; ++c) {
-                bool equal = true;
-                for (int axis = 0; axis < 3; ++axis)
-                    equal = equal && component[a].exponents[axis] + component[b].exponents[axis] ==
-                                         component[c].exponents[axis];
-                if (equal) result[a][b] = c;
-            }
-        }
-    return result;
-}
-
-constexpr auto component_sum = all_sums();
 
 // Atoms that share a matrix while it is in the cache.
 constexpr int64_t tile_atoms = 8;
 
-// As many components at once as the registers hold.
-constexpr int mixed_at_once = blocks < 4 ? 5 : blocks < 8 ? 3 : 1;
-
-// out += in · W for `count` components, `in` and `out` pointing to them in the first block.
-template <int count>
-void mix_components(const Vector *matrix, const Vector *in, int64_t in_components, Vector *out,
-                    int64_t out_components) {
-    Vector sum[count][blocks]{};
-    for (int u = 0; u < channels; ++u) {
-        const Real *value =
-            reinterpret_cast<const Real *>(in + u / lanes * in_components) + u % lanes;
-        repeat<blocks>([&](int block) {
-            const Vector weight = matrix[block * channels + u];
-            repeat<count>([&](int c) { sum[c][block] += weight * value[c * lanes]; });
-        });
-    }
-    for (int block = 0; block < blocks; ++block)
-        for (int c = 0; c < count; ++c) out[block * out_components + c] += sum[c][block];
-}
-
-// The same for all components of all ranks, and for the atoms of a tile.
+// out += in · W for all components of all ranks, and for the atoms of a tile.
 void mix(int64_t ranks, const Vector *matrices, int64_t atoms, const Vector *in,
          int64_t in_components, Vector *out, int64_t out_components) {
     for (int64_t rank = 0; rank < ranks; ++rank)
         for (int64_t i = 0; i < atoms; ++i) {
-            const Vector *matrix = matrices + rank * blocks * channels;
-            const Vector *from = in + i * blocks * in_components;
-            Vector *to = out + i * blocks * out_components;
-            int c = begin(rank);
-            for (; c + mixed_at_once <= begin(rank + 1); c += mixed_at_once)
-                mix_components<mixed_at_once>(matrix, from + c, in_components, to + c,
-                                              out_components);
-            for (; c < begin(rank + 1); ++c)
-                mix_components<1>(matrix, from + c, in_components, to + c, out_components);
+            const Vector *from = in + i * blocks * in_components + begin(rank);
+            Vector *to = out + i * blocks * out_components + begin(rank);
+            mix_components(matrices + rank * blocks * channels, size(rank), from, in_components, to,
+                           out_components);
         }
 }
 
 // All tensors of one block of channels of an atom.
 void evaluate(const Layer &layer, const Vector *moments, Vector *tensors) {
-    std::copy(moments, moments + moment_components, tensors);
-    for (int64_t k = 0; k < layer.products; ++k) {
-        const auto [low, rank, other, place] = layer.product[k];
-        const Vector *high = tensors + other - begin(low + rank);
-        for (int c = begin(rank); c < begin(rank + 1); ++c) {
-            Vector sum{};
-            for (int a = begin(low); a < begin(low + 1); ++a)
-                sum += tensors[a] * high[component_sum[a][c]] * component[a].multiplicity;
-            tensors[place + c - begin(rank)] = sum;
-        }
-    }
+    std::copy(moments, moments + all_components, tensors);
+    evaluate(layer.products, tensors);
 }
 
 void add_messages(const Layer &layer, int block, const Vector *tensors, Vector *messages) {
@@ -99,26 +46,14 @@ void add_messages(const Layer &layer, int block, const Vector *tensors, Vector *
 // From the derivative with respect to messages that with respect to moments, of one block.
 void differentiate(const Layer &layer, int block, const Vector *tensors,
                    const Vector *of_messages, Vector *of_tensors) {
-    std::fill(of_tensors, of_tensors + layer.size, Vector{});
+    std::fill(of_tensors, of_tensors + layer.products.size, Vector{});
     for (int64_t k = 0; k < layer.terms; ++k) {
         const auto [rank, place] = layer.term[k];
         const Vector weight = layer.weights[block * layer.terms + k];
         for (int c = begin(rank); c < begin(rank + 1); ++c)
             of_tensors[place + c - begin(rank)] += weight * of_messages[c];
     }
-    for (int64_t k = layer.products - 1; k >= 0; --k) {
-        const auto [low, rank, other, place] = layer.product[k];
-        const int64_t offset = other - begin(low + rank);
-        for (int c = begin(rank); c < begin(rank + 1); ++c) {
-            const Vector outer = of_tensors[place + c - begin(rank)];
-            for (int a = begin(low); a < begin(low + 1); ++a) {
-                const int64_t high = offset + component_sum[a][c];
-                const Vector scaled = outer * component[a].multiplicity;
-                of_tensors[a] += scaled * tensors[high];
-                of_tensors[high] += scaled * tensors[a];
-            }
-        }
-    }
+    differentiate(layer.products, tensors, of_tensors);
 }
 
 template <typename Function>
@@ -132,10 +67,10 @@ void for_each_tile(int64_t first, int64_t last, Function function) {
 void forward(const Part &part, const Layer *layer, const Vector *sums, const Vector *features,
              Vector *moments, Vector *next, Real *scalars) {
     const int64_t outputs = layer->message_components, inputs = layer->feature_components;
-    std::vector<Vector> messages(tile_atoms * blocks * outputs), tensors(layer->size),
+    std::vector<Vector> messages(tile_atoms * blocks * outputs), tensors(layer->products.size),
         scalar(tile_atoms * blocks);
     for_each_tile(part.first, part.last, [&](int64_t tile, int64_t atoms) {
-        constexpr int64_t size = blocks * moment_components;
+        constexpr int64_t size = blocks * all_components;
         Vector *moment = moments + tile * size;
         const Vector *feature = features + tile * blocks * inputs;
         const auto add = [&](const Mixing &mixing, const Vector *in, int64_t in_components,
@@ -143,17 +78,17 @@ void forward(const Part &part, const Layer *layer, const Vector *sums, const Vec
             mix(mixing.ranks, mixing.matrices, atoms, in, in_components, out, out_components);
         };
         std::fill(moment, moment + atoms * size, Vector{});
-        add(layer->moments, sums + tile * size, moment_components, moment, moment_components);
+        add(layer->moments, sums + tile * size, all_components, moment, all_components);
         std::fill(messages.begin(), messages.end(), Vector{});
         for (int64_t k = 0; k < atoms * blocks; ++k) {
-            evaluate(*layer, moment + k * moment_components, tensors.data());
+            evaluate(*layer, moment + k * all_components, tensors.data());
             add_messages(*layer, k % blocks, tensors.data(), &messages[k * outputs]);
         }
         if (layer->update.ranks) {
             Vector *updated = next + tile * size;
             std::fill(updated, updated + atoms * size, Vector{});
-            add(layer->update, messages.data(), outputs, updated, moment_components);
-            add(layer->keep, feature, inputs, updated, moment_components);
+            add(layer->update, messages.data(), outputs, updated, all_components);
+            add(layer->keep, feature, inputs, updated, all_components);
         }
         std::fill(scalar.begin(), scalar.end(), Vector{});
         add(layer->scalar_update, messages.data(), outputs, scalar.data(), 1);
@@ -169,12 +104,12 @@ void backward(const Part &part, const Layer *layer, const Vector *moments,
               const Copies<Vector> *of_next, const Real *of_scalars, Vector *of_sums,
               const Copies<Vector> *of_features) {
     const int64_t outputs = layer->message_components, inputs = layer->feature_components;
-    std::vector<Vector> of_messages(tile_atoms * blocks * outputs), tensors(layer->size),
-        of_tensors(layer->size), of_moments(tile_atoms * blocks * moment_components),
+    std::vector<Vector> of_messages(tile_atoms * blocks * outputs), tensors(layer->products.size),
+        of_tensors(layer->products.size), of_moments(tile_atoms * blocks * all_components),
         of_scalar(tile_atoms * blocks);
     if (of_features) std::fill_n(of_features->own(part), of_features->stride, Vector{});
     for_each_tile(part.first, part.last, [&](int64_t tile, int64_t atoms) {
-        constexpr int64_t size = blocks * moment_components;
+        constexpr int64_t size = blocks * all_components;
         const auto add = [&](const Mixing &mixing, const Vector *in, int64_t in_components,
                              Vector *out, int64_t out_components) {
             mix(mixing.ranks, mixing.transposed, atoms, in, in_components, out, out_components);
@@ -188,23 +123,23 @@ void backward(const Part &part, const Layer *layer, const Vector *moments,
                 for (int64_t k = 0; k < atoms * size; ++k)
                     of_updated[k] += of_updated[copy * of_next->stride + k];
         if (layer->update.ranks)
-            add(layer->update, of_updated, moment_components, of_messages.data(), outputs);
+            add(layer->update, of_updated, all_components, of_messages.data(), outputs);
         if (of_features) {
             Vector *of_feature = of_features->own(part) + tile * blocks * inputs;
             add(layer->scalar_keep, of_scalar.data(), 1, of_feature, inputs);
             if (layer->update.ranks)
-                add(layer->keep, of_updated, moment_components, of_feature, inputs);
+                add(layer->keep, of_updated, all_components, of_feature, inputs);
         }
         for (int64_t k = 0; k < atoms * blocks; ++k) {
-            evaluate(*layer, moments + tile * size + k * moment_components, tensors.data());
+            evaluate(*layer, moments + tile * size + k * all_components, tensors.data());
             differentiate(*layer, k % blocks, tensors.data(), &of_messages[k * outputs],
                           of_tensors.data());
-            std::copy(of_tensors.begin(), of_tensors.begin() + moment_components,
-                      &of_moments[k * moment_components]);
+            std::copy(of_tensors.begin(), of_tensors.begin() + all_components,
+                      &of_moments[k * all_components]);
         }
         std::fill(of_sums + tile * size, of_sums + (tile + atoms) * size, Vector{});
-        add(layer->moments, of_moments.data(), moment_components, of_sums + tile * size,
-            moment_components);
+        add(layer->moments, of_moments.data(), all_components, of_sums + tile * size,
+            all_components);
     });
 }
 

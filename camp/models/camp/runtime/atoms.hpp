@@ -1,15 +1,10 @@
-// The functions of atoms.cpp, and what they read.
+// What the functions of atoms.cpp read, and their names.
 
 #pragma once
 
 #include "channels.hpp"
+#include "contractions.hpp"
 #include "team.hpp"
-
-// The tensor at `place` among the tensors of an atom is the moment of rank `low` contracted with
-// the tensor of rank low + rank at `other`. The moments themselves come first.
-struct Product {
-    int64_t low, rank, other, place;
-};
 
 // weight · the tensor of this rank at `place` is part of the message.
 struct Term {
@@ -24,8 +19,8 @@ struct Mixing {
 };
 
 struct Layer {
-    int64_t products, terms, size, message_components, feature_components;
-    const Product *product;
+    Contractions products;
+    int64_t terms, message_components, feature_components;
     const Term *term;
     const Vector *weights;  // of the terms, blocked: (1, blocks, terms)
     Mixing moments;         // A

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camp.cartesian.symmetric import number_of_components
 from camp.models.camp.network import CampLayer, HyperMoments
 from camp.models.camp.runtime import SOURCES
+from camp.runtime.contractions import Contractions, Operand, Program, begin
 from camp.runtime.library import Blocks, addresses
 from camp.runtime.team import Copies, Steps
 
@@ -32,9 +32,8 @@ class PackedMixing:
 class PackedAtoms:
     """A layer as atoms.cpp reads it, see there."""
 
-    products: Tensor  # (p, 4)
+    program: Program
     terms: Tensor  # (t, 2)
-    size: int
     message_components: int
     feature_components: int
     weights: Tensor
@@ -47,7 +46,7 @@ class PackedAtoms:
         """A trained layer and, if there is one, the next; weights are copied."""
         hyper = layer.hyper
         assert isinstance(hyper, HyperMoments)
-        products, terms, size = _products_and_terms(hyper.paths, max_rank)
+        program, terms = _products_and_terms(hyper.paths, max_rank)
         update, keep = ([w.detach().double() for w in ws] for ws in (layer.update, layer.residual))
         after = [] if following is None else [w.detach().double() for w in following.mixing]
         mixings = {
@@ -63,9 +62,8 @@ class PackedAtoms:
             for name, matrices in mixings.items()
         }
         return cls(
-            products,
+            program,
             terms,
-            size,
             begin(len(hyper.paths)),
             begin(layer.atomic.max_feature_rank + 1),
             layout.pack(torch.cat([w.detach() for w in hyper.path_weights])[None]),
@@ -99,13 +97,14 @@ class CompiledAtoms:
         )
         # Addresses in the structure point into these.
         self._packed = packed = PackedAtoms.of(layer, following, max_rank, Blocks(channels, dtype))
+        self._products = Contractions(packed.program)
         self._layer = _Layer(
-            len(packed.products),
+            self._products,
             len(packed.terms),
-            packed.size,
             packed.message_components,
             packed.feature_components,
-            *(tensor.data_ptr() for tensor in (packed.products, packed.terms, packed.weights)),
+            packed.terms.data_ptr(),
+            packed.weights.data_ptr(),
             *(_Mixing(len(m.matrices), *m.addresses) for m in packed.mixings.values()),
         )
 
@@ -143,11 +142,6 @@ class CompiledAtoms:
         steps.add(self._backward, self._layer, *arguments, together=True)
 
 
-def begin(rank: int) -> int:
-    """Components of all ranks below this one."""
-    return sum(number_of_components(v) for v in range(rank))
-
-
 class _Mixing(ctypes.Structure):
     _fields_ = (
         ("ranks", ctypes.c_int64),
@@ -158,9 +152,10 @@ class _Mixing(ctypes.Structure):
 
 class _Layer(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("products", "terms", "size")),
-        *((name, ctypes.c_int64) for name in ("message_components", "feature_components")),
-        *((name, ctypes.c_void_p) for name in ("product", "term", "weights")),
+        ("products", Contractions),
+        *((name, ctypes.c_int64) for name in ("terms", "message_components")),
+        ("feature_components", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("term", "weights")),
         *((name, _Mixing) for name in ("moments", "update", "keep")),
         *((name, _Mixing) for name in ("scalar_update", "scalar_keep")),
     )
@@ -168,25 +163,14 @@ class _Layer(ctypes.Structure):
 
 def _products_and_terms(
     paths: Sequence[Sequence[tuple[int, ...]]], max_rank: int
-) -> tuple[Tensor, Tensor, int]:
-    """What atoms.cpp calls a program: products (p, 4), terms (t, 2), and how many components all
-    tensors of an atom have together.
-    """
-    place: dict[tuple[int, ...], int] = {}
-    size = 0
-    for rank in range(max_rank + 1):
-        place[(rank,)] = size
-        size += number_of_components(rank)
-    products, terms = [], []
-    for rank, into_rank in enumerate(paths):
-        for path in into_rank:
-            # Products that end alike share their work.
-            for length in range(2, len(path) + 1):
-                low, *middle, last = ending = path[-length:]
-                if ending not in place:
-                    product_rank = last - sum(middle) - low
-                    products.append((low, product_rank, place[ending[1:]], size))
-                    place[ending] = size
-                    size += number_of_components(product_rank)
-            terms.append((rank, place[path]))
-    return torch.tensor(products).view(-1, 4), torch.tensor(terms), size
+) -> tuple[Program, Tensor]:
+    """The contractions of moments in all paths, and the terms (t, 2) as atoms.cpp has them."""
+    program = Program(max_rank)
+
+    def product(ranks: tuple[int, ...]) -> Operand:
+        first, *others = ranks
+        moment = program.given[first]
+        return program.contract(moment, product(tuple(others))) if others else moment
+
+    terms = [(rank, product(path).place) for rank, into in enumerate(paths) for path in into]
+    return program, torch.tensor(terms)

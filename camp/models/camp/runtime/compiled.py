@@ -13,9 +13,10 @@ from camp.graph.edges import Edges
 from camp.models.camp.layers import mix
 from camp.models.camp.network import Camp, CampLayer
 from camp.models.camp.runtime.atoms import CompiledAtoms
-from camp.models.camp.runtime.readout import CompiledReadout
 from camp.models.camp.runtime.sums import CompiledEdges, CompiledSums, pack_table
 from camp.runtime.library import Blocks
+from camp.runtime.mlp import linear_layers
+from camp.runtime.readout import CompiledReadout
 from camp.runtime.splines import SplineTables
 from camp.runtime.team import Copies, Steps
 
@@ -32,7 +33,7 @@ def parts_of(model: Camp) -> list[Part]:
     """A trained model layer by layer."""
     layers = [layer for layer in model.layers if isinstance(layer, CampLayer)]
     readouts = [[part] for part in model.readout.linear if isinstance(part, nn.Linear)]
-    readouts.append([part for part in model.readout.mlp if isinstance(part, nn.Linear)])
+    readouts.append(linear_layers(model.readout.mlp))
     return [Part(*part) for part in zip(layers, [*layers[1:], None], readouts, strict=True)]
 
 
@@ -50,7 +51,7 @@ class _Kept(NamedTuple):
 
     features: Tensor
     moments: Tensor
-    hidden: Tensor
+    readout: Tensor
 
 
 class CompiledLayer:
@@ -101,13 +102,13 @@ class CompiledLayer:
         sums = features.new_empty(n, blocks, self.components, lanes)
         following = None if self.last else torch.empty_like(sums)
         scalars = features.new_empty(n, self.channels)
-        kept = _Kept(features, torch.empty_like(sums), scalars.new_empty(n, self.readout.hidden))
+        kept = _Kept(features, torch.empty_like(sums), self.readout.room(n, edges.threads))
         structure = edges.structure(self.table, features)
         if self.first:
             self.sums.order(steps, structure)
         self.sums.forward(steps, structure, sums)
         self.atoms.forward(steps, sums, features, kept.moments, following, scalars)
-        self.readout.forward(steps, scalars, kept.hidden, energies)
+        self.readout.forward(steps, scalars, kept.readout, energies)
         return kept, following
 
     def backward(
@@ -131,7 +132,7 @@ class CompiledLayer:
             # Because atoms of several threads have neighbours in common.
             copies = of_sums.new_empty(edges.threads, *kept.features.shape)
             of_features = Copies(copies, items=copies.shape[-1])
-        self.readout.backward(steps, kept.hidden, of_energies, of_scalars)
+        self.readout.backward(steps, kept.readout, of_energies, of_scalars)
         self.atoms.backward(steps, kept.moments, of_following, of_scalars, of_sums, of_features)
         self.sums.backward(steps, structure, of_sums, of_vectors, of_features)
         return of_features

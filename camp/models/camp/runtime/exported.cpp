@@ -6,9 +6,9 @@
 #include <string>
 
 #include "atoms.hpp"
+#include "exported_readout.hpp"
 #include "layered_model.hpp"
 #include "neighbour_sums.hpp"
-#include "readout.hpp"
 
 #define DECLARE(rank)                                                                          \
     extern "C" Function OF_RANK(camp_order, rank), OF_RANK(camp_sums, rank),                   \
@@ -18,23 +18,16 @@ DECLARE(MAX_RANK)
 
 namespace {
 
-// All by one thread, for atoms 0, …, atoms − 1.
-template <typename... Arguments>
-void call(Function *function, int64_t atoms, Arguments *...arguments) {
-    const void *addresses[] = {arguments...};
-    function(Part{0, 0, atoms}, const_cast<void *const *>(addresses));
-}
-
-constexpr int64_t moment_size = blocks * moment_components;  // of an atom, in vectors
+constexpr int64_t moment_size = blocks * all_components;  // of an atom, in vectors
 
 class ExportedCamp : public camp::LayeredModel {
   public:
     explicit ExportedCamp(const camp::ModelFile &file)
         : LayeredModel(file),
-          intervals_(*file.array<int64_t>("intervals").values),
+          grid_{*file.array<int64_t>("intervals").values, cutoff()},
           first_(file.array<Vector>("features", sizeof(Real)).values) {
-        layers_.resize(*file.array<int64_t>("layers").values);
-        for (size_t t = 0; t < layers_.size(); ++t) read(file, std::to_string(t) + ".", layers_[t]);
+        const int64_t layers = *file.array<int64_t>("layers").values;
+        for (int64_t t = 0; t < layers; ++t) layers_.emplace_back(file, std::to_string(t) + ".");
     }
 
     int64_t layers() const override { return static_cast<int64_t>(layers_.size()); }
@@ -47,7 +40,6 @@ class ExportedCamp : public camp::LayeredModel {
         LayerState &layer = layers_[t];
         if (t == 0) begin_layers();
         layer.moments.resize(own() * moment_size);
-        layer.hidden.resize(own() * layer.readout.hidden);
         Edges edges = edges_of(layer);
         const bool first = t == 0;
         if (first) call(OF_RANK(camp_order, 0), own(), &edges);
@@ -60,7 +52,7 @@ class ExportedCamp : public camp::LayeredModel {
         }
         call(camp_atoms, own(), &layer.atoms, sums_.data(), layer.features.data(),
              layer.moments.data(), following, scalars_.data());
-        call(camp_readout, own(), &layer.readout, scalars_.data(), layer.hidden.data(), outputs());
+        layer.readout.forward(own(), scalars_.data(), outputs());
         return following;
     }
 
@@ -72,8 +64,7 @@ class ExportedCamp : public camp::LayeredModel {
         const Copies<Vector> of_own{1, rows() * moment_size, of_features_[t % 2].data()};
         const Copies<Vector> *of_next = t + 1 < layers() ? &of_following : nullptr;
         const Copies<Vector> *of_features = t > 0 ? &of_own : nullptr;
-        call(camp_readout_backward, own(), &layer.readout, layer.hidden.data(), of_outputs(),
-             scalars_.data());
+        layer.readout.backward(own(), of_outputs(), scalars_.data());
         call(camp_atoms_backward, own(), &layer.atoms, layer.moments.data(), of_next,
              scalars_.data(), sums_.data(), of_features);
         call(t == 0 ? OF_RANK(camp_sums_backward, 0) : OF_RANK(camp_sums_backward, MAX_RANK),
@@ -84,14 +75,41 @@ class ExportedCamp : public camp::LayeredModel {
   private:
     struct LayerState {
         Layer atoms{};
-        Readout readout{};
-        const Vector *table = nullptr;
+        camp::ExportedReadout readout;
+        const Vector *table;
         std::vector<Vector> features;  // what it reads of atoms
         std::vector<Vector> moments;   // what its reverse pass needs
-        std::vector<Real> hidden;
+
+        LayerState(const camp::ModelFile &file, const std::string &prefix)
+            : readout(file, prefix),
+              table(file.array<Vector>(prefix + "table", sizeof(Real)).values) {
+            const auto product = file.array<Contraction>(prefix + "products", sizeof(int64_t));
+            const auto term = file.array<Term>(prefix + "terms", sizeof(int64_t));
+            const int64_t *sizes = file.array<int64_t>(prefix + "sizes").values;
+            atoms.products = {product.count, sizes[0], product.values};
+            atoms.terms = term.count;
+            atoms.term = term.values;
+            atoms.message_components = sizes[1];
+            atoms.feature_components = sizes[2];
+            atoms.weights = file.array<Vector>(prefix + "weights", sizeof(Real)).values;
+            const std::pair<const char *, Mixing *> mixings[] = {
+                {"moments", &atoms.moments},
+                {"update", &atoms.update},
+                {"keep", &atoms.keep},
+                {"scalar_update", &atoms.scalar_update},
+                {"scalar_keep", &atoms.scalar_keep},
+            };
+            for (const auto &[name, mixing] : mixings) {
+                const auto matrices = file.array<Vector>(prefix + name, sizeof(Real));
+                const auto transposed =
+                    file.array<Vector>(prefix + name + "_transposed", sizeof(Real));
+                *mixing = {matrices.count / (blocks * channels), matrices.values,
+                           transposed.values};
+            }
+        }
     };
 
-    const int64_t intervals_;
+    const Grid grid_;
     const Vector *first_;  // features of each species that the first layer reads
     std::vector<LayerState> layers_;
     std::vector<int64_t> order_;
@@ -110,42 +128,8 @@ class ExportedCamp : public camp::LayeredModel {
     }
 
     Edges edges_of(const LayerState &layer) {
-        return {width(),      species_count(), intervals_,    cutoff(),    species(),
-                neighbours(), mask(),          vectors(),     order_.data(), layer.table,
-                layer.features.data()};
-    }
-
-    static void read(const camp::ModelFile &file, const std::string &prefix, LayerState &layer) {
-        const auto blocked = [&](const std::string &name) {
-            return file.array<Vector>(prefix + name, sizeof(Real)).values;
-        };
-        const auto product = file.array<Product>(prefix + "products", sizeof(int64_t));
-        const auto term = file.array<Term>(prefix + "terms", sizeof(int64_t));
-        const int64_t *sizes = file.array<int64_t>(prefix + "sizes").values;
-        layer.atoms = {product.count, term.count,   sizes[0],  sizes[1],
-                       sizes[2],      product.values, term.values, blocked("weights")};
-        const std::pair<const char *, Mixing *> mixings[] = {
-            {"moments", &layer.atoms.moments},
-            {"update", &layer.atoms.update},
-            {"keep", &layer.atoms.keep},
-            {"scalar_update", &layer.atoms.scalar_update},
-            {"scalar_keep", &layer.atoms.scalar_keep},
-        };
-        for (const auto &[name, mixing] : mixings) {
-            const auto matrices = file.array<Vector>(prefix + name, sizeof(Real));
-            *mixing = {matrices.count / (blocks * channels), matrices.values,
-                       blocked(std::string(name) + "_transposed")};
-        }
-        layer.table = blocked("table");
-        const auto widths = file.array<int64_t>(prefix + "readout_widths");
-        int64_t hidden = 0, widest = widths.values[0];
-        for (int64_t k = 1; k + 1 < widths.count; ++k) {
-            hidden += widths.values[k];
-            widest = std::max(widest, widths.values[k]);
-        }
-        layer.readout = {widths.count - 1, hidden, widest, widths.values,
-                         file.array<Real>(prefix + "readout_weights").values,
-                         file.array<Real>(prefix + "readout_biases").values};
+        return {width(), species_count(), grid_,         species(),   neighbours(),
+                mask(),  vectors(),       order_.data(), layer.table, layer.features.data()};
     }
 };
 

@@ -6,11 +6,10 @@ from camp.models.camp.network import Camp
 from camp.models.camp.runtime import SOURCES
 from camp.models.camp.runtime.atoms import PackedAtoms
 from camp.models.camp.runtime.compiled import first_features, parts_of
-from camp.models.camp.runtime.readout import PackedReadout
 from camp.models.camp.runtime.sums import pack_table
 from camp.models.camp.runtime.tabulated import TabulatedCamp
-from camp.runtime.exported import Exported
-from camp.runtime.library import Blocks, Source
+from camp.runtime.exported import Exported, readout_arrays
+from camp.runtime.library import HEADERS, Blocks, Source
 from camp.runtime.splines import COEFFICIENTS
 
 
@@ -29,34 +28,35 @@ def export(network: Camp, dtype: torch.dtype) -> Exported:
     }
     for number, part in enumerate(parts):
         atoms = PackedAtoms.of(part.layer, part.following, network.max_rank, layout)
-        readout = PackedReadout.of(part.readout, dtype)
         of_layer = {
-            "sizes": torch.tensor([atoms.size, atoms.message_components, atoms.feature_components]),
-            "products": atoms.products,
+            "sizes": torch.tensor(
+                [atoms.program.size, atoms.message_components, atoms.feature_components]
+            ),
+            "products": atoms.program.rows(),
             "terms": atoms.terms,
             "weights": atoms.weights,
             "table": pack_table(splines.table(number), layout),
-            "readout_widths": readout.widths,
-            "readout_weights": readout.weights,
-            "readout_biases": readout.biases,
+            **readout_arrays(part.readout, dtype),
         }
         for name, mixing in atoms.mixings.items():
             of_layer[name] = mixing.matrices
             of_layer[f"{name}_transposed"] = mixing.transposed
         arrays |= {f"{number}.{name}": tensor for name, tensor in of_layer.items()}
-    ranks = sorted({0, network.max_rank})
     return Exported(
         "camp",
         dtype,
-        {"channels": network.channels, "max_rank": network.max_rank},
+        {
+            "channels": network.channels,
+            "max_rank": network.max_rank,
+            "coefficients": COEFFICIENTS,
+        },
         [
-            *(Source(SOURCES / f"{name}.cpp") for name in ("exported", "atoms", "readout")),
+            Source(SOURCES / "exported.cpp"),
+            Source(SOURCES / "atoms.cpp"),
+            Source(HEADERS / "readout.cpp"),
             *(
-                Source(
-                    SOURCES / "neighbour_sums.cpp",
-                    {"max_feature_rank": rank, "coefficients": COEFFICIENTS},
-                )
-                for rank in ranks
+                Source(SOURCES / "neighbour_sums.cpp", {"max_feature_rank": rank})
+                for rank in sorted({0, network.max_rank})
             ),
         ],
         arrays,

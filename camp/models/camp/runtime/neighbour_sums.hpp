@@ -1,19 +1,20 @@
-// The functions of neighbour_sums.cpp, and what they read.
+// What the functions of neighbour_sums.cpp read, and their names.
 
 #pragma once
 
 #include "channels.hpp"
+#include "edge.hpp"
 #include "team.hpp"
 
 // What all functions read. Row-major arrays of `width` neighbour slots for each atom.
 struct Edges {
-    int64_t width, species_count, intervals;
-    double cutoff;
+    int64_t width, species_count;
+    Grid grid;
     const int64_t *species;     // (atoms)
     const int64_t *neighbours;  // (atoms, width)
     const bool *mask;           // (atoms, width)
     const Real *vectors;        // (atoms, width, 3)
-    int64_t *order;             // (atoms, width), see camp_order
+    int64_t *order;             // (atoms, width), see ordered.hpp
     const Vector *table;        // blocked: (species² · intervals, blocks, COEFFICIENTS, paths)
     const Vector *features;     // blocked: (atoms, blocks, feature components)
 };

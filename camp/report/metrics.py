@@ -1,0 +1,121 @@
+"""The metrics that papers print and evaluations hold: what each is, and its units.
+
+Errors are named by their target, ``<target>_mae`` and ``<target>_rmse``; whatever is in the table
+of targets has them. Light to import: the workflow's graph is built from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from camp.targets import TARGETS, Target
+
+STATISTICS = {"mae": "MAE", "rmse": "RMSE"}
+# Units in which the field prints thousandths of ours; the files of numbers write A for Å.
+_THOUSANDTH = {"eV": "meV", "eV/Å": "meV/A"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where our side of a metric stands, and the factor from our unit to the printed one."""
+
+    key: str
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """One kind of number; there is one object of each."""
+
+    name: str  # as in numbers.csv
+    quantity: str  # a target, or a property of simulations
+    title: str
+    answered_by: Literal["evaluation", "simulation", "speed"]
+    units: Mapping[str, Entry]  # by printed unit
+    better: Literal["smaller", "larger", "nearer"] = "smaller"
+    # An error that is counted from a value which the paper states.
+    needs_reference: bool = False
+    # A speed is only comparable on this device.
+    hardware: str = ""
+
+    @property
+    def label(self) -> str:
+        return capitalised(self.quantity)
+
+
+def capitalised(text: str) -> str:
+    """With a large first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def _error(target: Target, statistic: str) -> Metric:
+    name = f"{target.name}_{statistic}"
+    units = {target.unit: Entry(name)}
+    if smaller := _THOUSANDTH.get(target.unit):
+        units[smaller] = Entry(name, 1e3)
+    if target.extensive and target.rank == 0:
+        units |= {
+            f"{unit}/atom": Entry(f"{name}_per_atom", entry.factor) for unit, entry in units.items()
+        }
+    title = f"{capitalised(target.name)} {STATISTICS[statistic]}"
+    return Metric(name, target.name, title, "evaluation", units)
+
+
+_DIFFUSIVITY = {"1e-5 cm2/s": Entry("diffusion", 1e5)}
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        *(_error(target, statistic) for target in TARGETS.values() for statistic in STATISTICS),
+        Metric(
+            "diffusivity", "diffusivity", "Diffusivity", "simulation", _DIFFUSIVITY, better="nearer"
+        ),
+        Metric(
+            "diffusivity_mae",
+            "diffusivity",
+            "Diffusivity MAE",
+            "simulation",
+            _DIFFUSIVITY,
+            needs_reference=True,
+        ),
+        Metric(
+            "stability",
+            "stability",
+            "Stability",
+            "simulation",
+            {"ps": Entry("stable")},
+            better="larger",
+        ),
+        Metric(
+            "md_steps_per_s_V100",
+            "speed",
+            "MD speed, V100",
+            "speed",
+            {"1/s": Entry("steps")},
+            better="larger",
+            hardware="V100",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How errors of a target are shown beside each other: key, unit, factor from our unit."""
+
+    key: str
+    unit: str
+    factor: float
+
+
+def shown_error(target: str, statistic: str) -> Shown:
+    """The usual way to show an error of a target: energies per atom, eV as meV."""
+    units = METRICS[f"{target}_{statistic}"].units
+    # The last unit is the finest: per atom, in thousandths.
+    unit, entry = list(units.items())[-1]
+    return Shown(entry.key, proper_unit(unit), entry.factor)
+
+
+def proper_unit(unit: str) -> str:
+    """The unit of a file of numbers with its proper signs."""
+    return unit.replace("/A", "/Å").replace("1e-5 cm2/s", "10⁻⁵ cm²/s").replace("1/s", "s⁻¹")

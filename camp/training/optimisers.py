@@ -1,0 +1,98 @@
+"""Optimizers and the course of their learning rates."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from camp.settings import TrainingSettings
+
+
+def make_optimizer(members: Sequence[nn.Module], settings: TrainingSettings) -> Optimizer:
+    """An optimizer with one group of parameters for each model.
+
+    ``amsgrad`` is Adam with AMSGrad, as the paper's; ``adamw`` has decoupled weight decay
+    (arXiv:1711.05101); ``soap`` is Adam in the eigenbasis of Shampoo's preconditioner
+    (arXiv:2409.11321), which treats matrices as such and stacks of matrices matrix by matrix.
+    """
+    groups = [{"params": [p for p in member.parameters() if p.requires_grad]} for member in members]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    betas = (settings.betas[0], settings.betas[1])
+    if settings.optimizer == "soap":
+        from pytorch_optimizer import SOAP
+
+        return SOAP(
+            groups,
+            lr=rate,
+            betas=(0.95, 0.95),
+            weight_decay=decay,
+            precondition_frequency=settings.precondition_every,
+        )
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, betas=betas, weight_decay=decay)
+    return torch.optim.Adam(
+        groups, lr=rate, betas=betas, amsgrad=settings.optimizer == "amsgrad", weight_decay=decay
+    )
+
+
+def rate_factor(
+    settings: TrainingSettings, step: int, progress: float, *, epochs: int = 0
+) -> float:
+    """What the learning rate is multiplied by, beside what a plateau does to it.
+
+    Linear warm-up over ``warmup_steps``, then one; or down by ``scheduler_factor`` after every
+    ``scheduler_patience`` epochs; or to ``final_rate`` of the rate at the end, linearly or along
+    half a cosine.
+
+    :param step: counted from 0.
+    :param progress: of the training, from 0 to 1.
+    :param epochs: that are done.
+    """
+    warm = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    if settings.schedule == "steps":
+        return warm * settings.scheduler_factor ** (epochs // max(1, settings.scheduler_patience))
+    if settings.schedule not in ("cosine", "linear"):
+        return warm
+    done = min(max(progress, 0.0), 1.0)
+    left = 1.0 - done if settings.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+    return warm * (settings.final_rate + (1.0 - settings.final_rate) * left)
+
+
+def restart(optimizer: Optimizer) -> None:
+    """Forget all that the optimizer has learnt of the gradients."""
+    optimizer.state.clear()
+    for group in optimizer.param_groups:
+        group.pop("step", None)
+
+
+def plateaus(
+    optimizer: Optimizer, settings: TrainingSettings, monitors: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Lightning's schedulers: each lowers the rate of one model where its error stays."""
+    return [
+        {
+            "scheduler": _PlateauOfOne(
+                optimizer,
+                member,
+                factor=settings.scheduler_factor,
+                patience=settings.scheduler_patience,
+            ),
+            "monitor": monitor,
+            "interval": "epoch",
+        }
+        for member, monitor in enumerate(monitors)
+    ]
+
+
+class _PlateauOfOne(torch.optim.lr_scheduler.ReduceLROnPlateau):
+    """Lowers the learning rate of one group of parameters only."""
+
+    def __init__(self, optimizer: Optimizer, group: int, **options: Any):
+        self.group = group
+        super().__init__(optimizer, **options)
+
+    def _reduce_lr(self, epoch: int) -> None:
+        self.optimizer.param_groups[self.group]["lr"] *= self.factor

@@ -1,0 +1,109 @@
+"""CACE with tabulated radial functions, in torch and as compiled code."""
+
+import numpy as np
+import pytest
+import torch
+from ase.io import read
+
+import camp
+from camp.models.cace.settings import CaceSettings
+from camp.potential.accelerated import AcceleratedPotential
+from camp.potential.potential import Potential
+from tests.acceleration import WAYS, AcceleratedLaws, assert_same, needs_compiler
+from tests.physics import PotentialPhysics, random_structure
+
+SMALL = dict(
+    cutoff=4.0,
+    embedding=2,
+    raw_radial_functions=4,
+    radial_functions=3,
+    readout_hidden=[6, 5],
+    average_neighbours=9.0,
+)
+ALL_MESSAGES = dict(memory=True, message_ar=True, message_bchi=True)
+
+
+def make_potential(seed=0, species=(1, 6, 8), **changes):
+    torch.manual_seed(seed)
+    settings = CaceSettings(**{**SMALL, **changes})
+    potential = Potential(
+        settings, species=species, energy_scale=0.7, energy_shift=[-1.0, -2.0, -3.0][: len(species)]
+    ).double()
+    # As after training: the initial Bessel functions have a zero at the cutoff of their own.
+    with torch.no_grad():
+        potential.model.edge_basis.radial.frequencies.mul_(1.1)
+    return potential
+
+
+COMPILED = [
+    dict(max_l=0, max_nu=1, message_passes=0, embedding=1),
+    dict(max_l=1, max_nu=2, message_passes=0, shared_embedding=True),
+    dict(max_l=2, max_nu=2, shared_channels=True, shared_degrees=True),
+    dict(max_l=2, max_nu=3, message_passes=2, shared_degrees=True, radial_functions=5),
+    dict(max_l=3, max_nu=3, message_passes=2, shared_channels=True, raw_radial_functions=9),
+    dict(max_l=3, max_nu=3, memory=True, message_passes=2),
+    dict(max_l=3, max_nu=4, message_hidden=[7, 6], message_norm=1.0, readout_linear=False),
+    dict(max_l=3, max_nu=3, cutoff_function="mollifier", direction_epsilon=1e-2, embedding=3),
+    dict(max_l=4, max_nu=4, readout_hidden=[]),
+    dict(max_l=5, max_nu=4, message_passes=0, embedding=1),
+    dict(max_l=6, max_nu=4, message_passes=1, embedding=1, radial_functions=2),
+]
+
+
+class TestAcceleratedModels(AcceleratedLaws):
+    """All that is compiled: degrees, products, messages, embeddings, cutoff functions, readouts."""
+
+    @pytest.fixture(params=COMPILED, ids=str)
+    def plain(self, request):
+        return make_potential(**request.param)
+
+
+@needs_compiler
+class TestPhysicsCompiled(PotentialPhysics):
+    @pytest.fixture
+    def potential(self):
+        return AcceleratedPotential(make_potential(memory=True, message_passes=2))
+
+
+@pytest.mark.parametrize("compiled", WAYS)
+@pytest.mark.parametrize(
+    ("model", "structure"),
+    [
+        ("cacefit/fit-water/best_model.pth", "camp_run/md/water/liquid-64.xyz"),
+    ],
+)
+def test_published_weights(shared_data, model, structure, compiled):
+    """Forces within 10⁻⁶ in float64; in float32 not farther from it than the plain ones."""
+    mirror = shared_data / "mirror"
+    if not (mirror / model).is_file():
+        pytest.skip("needs the published weights (../shared/data/mirror/cacefit)")
+    plain = camp.load(mirror / model).double()
+    atoms = read(mirror / structure)
+    exact = plain.evaluate(atoms)
+    fast = AcceleratedPotential(plain, compiled=compiled)
+    assert_same(fast.evaluate(atoms), exact, 1e-6)
+    largest = np.abs(exact.forces[0]).max()
+    errors = [
+        np.abs(p.float().evaluate(atoms).forces[0] - exact.forces[0]).max() / largest
+        for p in (plain, fast)
+    ]
+    assert errors[1] < 2 * errors[0] + 1e-6
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(triples_of_pairs=True), "the features of the oldest CACE models are not compiled"),
+        (dict(memory=True, message_bchi=False), "CACE is compiled for Bχ messages"),
+    ],
+)
+def test_what_is_not_compiled_is_said_in_one_line(changes, message, capsys):
+    """And torch does it."""
+    plain = make_potential(**changes)
+    fast = AcceleratedPotential(plain)
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    structure = random_structure(plain)
+    assert_same(fast.evaluate(structure), plain.evaluate(structure), 1e-6)

@@ -1,0 +1,142 @@
+"""Optimizers, courses of the learning rate, stages and baselines: options of every training."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+import camp
+from camp.data.graphs import GraphDataset, least_squares_energies
+from camp.errors import InputError
+from camp.settings import Stage, TrainingSettings
+from camp.training.optimisers import rate_factor
+from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
+from tests.training.small_training import clusters, interrupted_in, metrics, settings
+
+
+def test_course_of_the_learning_rate():
+    """Linear up over the warm-up, then half a cosine or a line down to the last rate."""
+    cosine = TrainingSettings(schedule="cosine", warmup_steps=10, final_rate=0.1)
+    assert [rate_factor(cosine, step, 0.0) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert rate_factor(cosine, 50, 0.5) == pytest.approx(0.55)
+    assert rate_factor(cosine, 99, 1.0) == pytest.approx(0.1)
+    linear = TrainingSettings(schedule="linear", final_rate=0.0)
+    assert rate_factor(linear, 50, 0.25) == pytest.approx(0.75)
+    halved = TrainingSettings(schedule="steps", scheduler_factor=0.5, scheduler_patience=20)
+    assert [rate_factor(halved, 999, 0.5, epochs=k) for k in (19, 20, 40)] == [1.0, 0.5, 0.25]
+    assert rate_factor(TrainingSettings(schedule="constant"), 50, 0.9) == 1.0
+
+
+OPTIONS = {
+    "soap with a cosine": {
+        "optimizer": "soap",
+        "schedule": "cosine",
+        "warmup_steps": 3,
+        "learning_rate": 0.003,
+        "precondition_every": 2,
+    },
+    "adamw, linear": {"optimizer": "adamw", "schedule": "linear", "weight_decay": 1e-4},
+    "stages": {
+        "stages": [
+            Stage(epochs=2, energy_weight=0.1),
+            Stage(epochs=2, restart=True, learning_rate=0.02),
+            Stage(epochs=2, energy_weight=10.0),
+        ],
+        "energy_loss": "total",
+        "baseline": "least-squares",
+    },
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_resumed_training_equals_the_uninterrupted_one(options, tmp_path):
+    data, chosen = (clusters(6), clusters(3, seed=9)), settings(**options)
+    train(chosen, *data, seeds=[1], out=tmp_path / "whole")
+    for epoch in (1, 3):
+        with interrupted_in(epoch):
+            train(chosen, *data, seeds=[1], out=tmp_path / "parts", resume=epoch > 1)
+    train(chosen, *data, seeds=[1], out=tmp_path / "parts", resume=True)
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    ours, theirs = (
+        camp.load(tmp_path / name / MODEL_FILE).state_dict() for name in ("parts", "whole")
+    )
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_seeds_together_are_each_as_if_alone(options, tmp_path):
+    data, chosen = (clusters(6), clusters(3, seed=9)), settings(**options)
+    train(chosen, *data, seeds=[1, 2], out=tmp_path)
+    train(chosen, *data, seeds=[2, 3], out=tmp_path / "others")
+    ours, theirs = (
+        camp.load(folder / "camp-seed-2" / MODEL_FILE).state_dict()
+        for folder in (tmp_path, tmp_path / "others")
+    )
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_stages_change_rate_and_length(tmp_path):
+    stages = [Stage(epochs=1), Stage(epochs=2, restart=True, learning_rate=0.02)]
+    train(settings(stages=stages), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
+    rates = [float(row["learning_rate"]) for row in metrics(tmp_path)]
+    assert rates[0] == settings().training.learning_rate
+    assert rates[1:] == [0.02, 0.02]
+
+
+def test_a_training_ends_when_its_time_is_up(tmp_path):
+    """In its first epoch, cleanly, with a model."""
+    chosen = settings(max_time=1e-9, schedule="cosine")
+    [summary] = train(chosen, clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
+    assert summary["epochs"] == 1
+    assert json.loads((tmp_path / SUMMARY_FILE).read_text())["steps"] == summary["steps"]
+    camp.load(tmp_path / MODEL_FILE)
+
+
+def test_least_squares_energies_by_hand():
+    """Two compositions fix two species; one alone gives the smallest solution, E0 ∝ n."""
+    molecules = torch.tensor([[2.0, 1.0], [4.0, 1.0]], dtype=torch.float64)
+    energies = torch.tensor([-5.0, -7.0], dtype=torch.float64)
+    assert least_squares_energies(molecules, energies) == pytest.approx((-1.0, -3.0))
+    water = torch.tensor([[2.0, 1.0]] * 3, dtype=torch.float64)
+    energies = torch.full((3,), -10.0, dtype=torch.float64)
+    assert least_squares_energies(water, energies) == pytest.approx((-4.0, -2.0))
+
+
+def test_baselines_of_a_dataset():
+    structures = []
+    for count, energy in ((1, -5.0), (3, -7.0)):
+        atoms = Atoms("O" + "H" * count, 2.0 * np.eye(4, 3)[: count + 1] + count)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.zeros((count + 1, 3)))
+        structures.append(atoms)
+    dataset = GraphDataset(structures, 3.0)
+    assert dataset.baseline(TrainingSettings()) == pytest.approx((-2.5 - 7 / 4) / 2)
+    fitted = dataset.baseline(TrainingSettings(baseline="least-squares"))
+    assert fitted == pytest.approx((-1.0, -4.0))
+    given = TrainingSettings(atomic_energies={"O": -3.0, "H": -1.5})
+    assert dataset.baseline(given) == (-1.5, -3.0)
+    with pytest.raises(InputError, match="atomic_energies lacks H"):
+        dataset.baseline(TrainingSettings(atomic_energies={"O": -3.0}))
+
+
+def test_total_energies_weigh_large_structures_more(tmp_path):
+    """(ΔE)² is N² times (ΔE/N)²."""
+    from camp.data.graphs import LabelledBatch
+    from camp.graph import batch_graphs, build_graph
+    from camp.potential.derivatives import Results
+    from camp.training.loss import training_loss
+
+    graph = batch_graphs([build_graph(Atoms("H3", 5 * np.eye(3)), 1.0)])
+    zeros = torch.zeros(3, 3, dtype=torch.float64)
+    found = Results(torch.tensor([3.0]), zeros[:, 0], zeros, zeros[None])
+    labels = {"energy": torch.tensor([1.0])}
+    batch = LabelledBatch(graph, labels, torch.tensor([3]))
+    per_atom, total = (
+        training_loss(found, batch, {"energy": 1.0}, {}.__getitem__, total_energies=total)
+        for total in (False, True)
+    )
+    assert (per_atom.item(), total.item()) == pytest.approx((4 / 9, 4.0))
