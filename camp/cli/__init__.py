@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from camp import __version__
-from camp.cli import benchmark, data, models, plan, results, simulations
+from camp.cli import benchmark, data, lammps, models, plan, results, simulations
 from camp.cli.device import own_gpus
 from camp.errors import InputError
 
@@ -38,6 +38,7 @@ VERBS = (
     simulations.add_md,
     simulations.add_analyse,
     simulations.add_scan,
+    lammps.add_lammps,
     benchmark.add_benchmark,
     data.add_fetch,
     data.add_generate,

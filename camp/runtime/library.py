@@ -8,7 +8,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,10 @@ from camp.files import atomic_path
 
 HEADERS = Path(__file__).parent
 FLAGS = (
-    *("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"),
-    *("-fPIC", "-shared", "-pthread"),
+    *("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"),
+    *("-fPIC", "-pthread"),
 )
+NATIVE = "native"  # the processor at hand
 REALS = {torch.float32: "float", torch.float64: "double"}
 VECTOR_BYTES = 32  # as in channels.hpp
 
@@ -34,29 +38,66 @@ def compiler() -> str | None:
     return next((name for name in ("g++", "clang++", "c++") if shutil.which(name)), None)
 
 
+@dataclass(frozen=True)
+class Source:
+    """A source file, which may include the headers beside it and those of this folder."""
+
+    path: Path
+    definitions: Mapping[str, int | str] = field(default_factory=dict)  # for the preprocessor
+
+    @property
+    def options(self) -> list[str]:
+        return [f"-D{key.upper()}={value}" for key, value in sorted(self.definitions.items())]
+
+
 @cache
 def load(source: Path, dtype: torch.dtype, **definitions: int) -> ctypes.CDLL:
-    """The library made from one source file, which may include the headers beside it and those of
-    this folder, for one precision.
+    """The library made from one source file for one precision and the processor at hand.
 
     :param definitions: what the preprocessor needs.
+    :raises InputError: see :func:`build`.
+    """
+    one = Source(source, {"REAL": REALS[dtype], **definitions})
+    return ctypes.CDLL(str(build(source.stem, [one], (*FLAGS, f"-march={NATIVE}"))))
+
+
+def build(name: str, sources: Sequence[Source], flags: Sequence[str]) -> Path:
+    """A shared library made from some sources, compiled unless it is in the cache already.
+
+    :param name: how its file begins.
     :raises InputError: no compiler, or compilation fails.
     """
-    name = compiler()
-    if name is None:
+    command = compiler()
+    if command is None:
         raise InputError("no C++ compiler found")
-    options = [*FLAGS, f"-DREAL={REALS[dtype]}"]
-    options += [f"-D{key.upper()}={value}" for key, value in sorted(definitions.items())]
+    folders = {HEADERS, *(source.path.parent for source in sources)}
+    headers = sorted(file for folder in folders for file in folder.glob("*.h*"))
+    texts = [file.read_text() for file in (*(source.path for source in sources), *headers)]
+    options = [option for source in sources for option in source.options]
     # The compiler's own definitions tell its version and the processor it compiles for.
-    target = _run(name, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull)
-    headers = sorted({*HEADERS.glob("*.hpp"), *source.parent.glob("*.hpp")})
-    texts = [file.read_text() for file in (source, *headers)]
-    key = hashlib.sha256("\n".join([*texts, *options, target]).encode()).hexdigest()
-    path = _cache_folder() / f"{source.stem}-{key[:24]}.so"
+    target = _run(command, *flags, "-dM", "-E", "-x", "c++", os.devnull)
+    key = hashlib.sha256("\n".join([*texts, *options, *flags, target]).encode()).hexdigest()
+    path = _cache_folder() / f"{name}-{key[:24]}.so"
     if not path.is_file():
-        with atomic_path(path) as temporary:
-            _run(name, *options, f"-I{HEADERS}", str(source), "-o", str(temporary))
-    return ctypes.CDLL(str(path))
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = [f"{folder}/{number}.o" for number in range(len(sources))]
+
+            def compiled(source: Source, to: str) -> None:
+                _run(
+                    command,
+                    *flags,
+                    *source.options,
+                    f"-I{HEADERS}",
+                    "-c",
+                    str(source.path),
+                    "-o",
+                    to,
+                )
+
+            list(pool.map(compiled, sources, objects))
+            with atomic_path(path) as temporary:
+                _run(command, "-shared", "-pthread", *objects, "-o", str(temporary))
+    return path
 
 
 def addresses(names: Sequence[str], *source: Any, **definitions: int) -> list[int]:
@@ -90,8 +131,9 @@ def _run(*command: str) -> str:
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise InputError(f"{command[0]} failed: {lines[0] if lines else 'no message'}") from error
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines() or ["no message"]
+        complaint = next((line for line in lines if "error:" in line), lines[0])
+        raise InputError(f"{command[0]} failed: {complaint}") from error
 
 
 def _cache_folder() -> Path:

@@ -1,13 +1,7 @@
 // Energies of atoms from their scalars by a small network, and the derivative.
 
-#include "mlp.hpp"
-#include "team.hpp"
+#include "readout.hpp"
 #include "tiles.hpp"
-
-struct Readout {
-    Matrix first;
-    Mlp others;
-};
 
 namespace {
 

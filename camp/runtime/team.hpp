@@ -37,6 +37,13 @@ void unpack(void (*function)(const Part &, Arguments *...), const Part &part,
     unpack(function, part, addresses, std::index_sequence_for<Arguments...>{});
 }
 
+// All by one thread, for atoms 0, …, atoms − 1.
+template <typename... Arguments>
+void call(Function *function, int64_t atoms, Arguments *...arguments) {
+    const void *addresses[] = {arguments...};
+    function(Part{0, 0, atoms}, const_cast<void *const *>(addresses));
+}
+
 }  // namespace
 
 // Makes a function known to Python, as a Function.

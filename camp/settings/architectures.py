@@ -33,6 +33,8 @@ class Architecture:
     published: tuple[str, ...] = ()
     # The trained network → the same, accelerated.
     runtime: str | None = None
+    # (trained network, dtype) → camp.runtime.exported.Exported, for programs such as LAMMPS.
+    exported: str | None = None
 
     def resolve(self, place: str) -> Any:
         """What stands at one of the record's places."""

@@ -10,4 +10,5 @@ ARCHITECTURE = Architecture(
     network="camp.models.camp.network:Camp",
     published=("camp.models.camp.published:read",),
     runtime="camp.models.camp.runtime.tabulated:TabulatedCamp",
+    exported="camp.models.camp.runtime.exported:export",
 )

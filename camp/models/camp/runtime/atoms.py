@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,6 +12,66 @@ from camp.models.camp.runtime import SOURCES
 from camp.runtime.contractions import Contractions, Operand, Program, begin
 from camp.runtime.library import Blocks, addresses
 from camp.runtime.team import Copies, Steps
+
+
+@dataclass(frozen=True)
+class PackedMixing:
+    """Matrices of channel mixing and their transposes, one for each rank that is mixed:
+    (ranks, blocks, channels, lanes).
+    """
+
+    matrices: Tensor
+    transposed: Tensor
+
+    @property
+    def addresses(self) -> tuple[int, int]:
+        return self.matrices.data_ptr(), self.transposed.data_ptr()
+
+
+@dataclass(frozen=True)
+class PackedAtoms:
+    """A layer as atoms.cpp reads it, see there."""
+
+    program: Program
+    terms: Tensor  # (t, 2)
+    message_components: int
+    feature_components: int
+    weights: Tensor
+    mixings: dict[str, PackedMixing]
+
+    @classmethod
+    def of(
+        cls, layer: CampLayer, following: CampLayer | None, max_rank: int, layout: Blocks
+    ) -> "PackedAtoms":
+        """A trained layer and, if there is one, the next; weights are copied."""
+        hyper = layer.hyper
+        assert isinstance(hyper, HyperMoments)
+        program, terms = _products_and_terms(hyper.paths, max_rank)
+        update, keep = ([w.detach().double() for w in ws] for ws in (layer.update, layer.residual))
+        after = [] if following is None else [w.detach().double() for w in following.mixing]
+        mixings = {
+            "moments": [weight.detach() for weight in layer.atomic.mixing],
+            "update": [a @ b for a, b in zip(update, after, strict=False)],
+            "keep": [a @ b for a, b in zip(keep, after, strict=False)],
+            "scalar_update": update[:1],
+            "scalar_keep": keep[:1],
+        }
+        no_matrices = torch.empty(0, layout.channels, layout.channels)
+        stacked = {
+            name: torch.stack(matrices) if matrices else no_matrices
+            for name, matrices in mixings.items()
+        }
+        return cls(
+            program,
+            terms,
+            begin(len(hyper.paths)),
+            begin(layer.atomic.max_feature_rank + 1),
+            layout.pack(torch.cat([w.detach() for w in hyper.path_weights])[None]),
+            {
+                name: PackedMixing(layout.pack(matrices), layout.pack(matrices.mT))
+                for name, matrices in stacked.items()
+            },
+        )
 
 
 class CompiledAtoms:
@@ -34,31 +95,17 @@ class CompiledAtoms:
         self._forward, self._backward = addresses(
             names, SOURCES / "atoms.cpp", dtype, channels=channels, max_rank=max_rank
         )
-        self.layout = Blocks(channels, dtype)
-        hyper = layer.hyper
-        assert isinstance(hyper, HyperMoments)
-        program, terms = _products_and_terms(hyper.paths, max_rank)
-        products = Contractions(program)
-        weights = self.layout.pack(torch.cat([w.detach() for w in hyper.path_weights])[None])
-        update, keep = ([w.detach().double() for w in ws] for ws in (layer.update, layer.residual))
-        after = [] if following is None else [w.detach().double() for w in following.mixing]
-        mixings = (
-            [weight.detach() for weight in layer.atomic.mixing],
-            [a @ b for a, b in zip(update, after, strict=False)],
-            [a @ b for a, b in zip(keep, after, strict=False)],
-            update[:1],
-            keep[:1],
-        )
         # Addresses in the structure point into these.
-        self._kept = [products, terms, weights]
+        self._packed = packed = PackedAtoms.of(layer, following, max_rank, Blocks(channels, dtype))
+        self._products = Contractions(packed.program)
         self._layer = _Layer(
-            products,
-            len(terms),
-            begin(len(hyper.paths)),
-            begin(layer.atomic.max_feature_rank + 1),
-            terms.data_ptr(),
-            weights.data_ptr(),
-            *(self._mixing(matrices) for matrices in mixings),
+            self._products,
+            len(packed.terms),
+            packed.message_components,
+            packed.feature_components,
+            packed.terms.data_ptr(),
+            packed.weights.data_ptr(),
+            *(_Mixing(len(m.matrices), *m.addresses) for m in packed.mixings.values()),
         )
 
     def forward(
@@ -93,14 +140,6 @@ class CompiledAtoms:
         """
         arguments = (moments, of_following, of_scalars, of_sums, of_features)
         steps.add(self._backward, self._layer, *arguments, together=True)
-
-    def _mixing(self, matrices: Sequence[Tensor]) -> "_Mixing":
-        if not matrices:
-            return _Mixing(0, None, None)
-        stacked = torch.stack(list(matrices))
-        packed = self.layout.pack(stacked), self.layout.pack(stacked.mT)
-        self._kept += packed
-        return _Mixing(len(matrices), *(tensor.data_ptr() for tensor in packed))
 
 
 class _Mixing(ctypes.Structure):

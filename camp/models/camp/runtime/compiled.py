@@ -13,11 +13,37 @@ from camp.graph.edges import Edges
 from camp.models.camp.layers import mix
 from camp.models.camp.network import Camp, CampLayer
 from camp.models.camp.runtime.atoms import CompiledAtoms
-from camp.models.camp.runtime.sums import CompiledEdges, CompiledSums
+from camp.models.camp.runtime.sums import CompiledEdges, CompiledSums, pack_table
 from camp.runtime.library import Blocks
+from camp.runtime.mlp import linear_layers
 from camp.runtime.readout import CompiledReadout
 from camp.runtime.splines import SplineTables
 from camp.runtime.team import Copies, Steps
+
+
+class Part(NamedTuple):
+    """One layer of a trained model, the next, if there is one, and its part of the readout."""
+
+    layer: CampLayer
+    following: CampLayer | None
+    readout: list[nn.Linear]
+
+
+def parts_of(model: Camp) -> list[Part]:
+    """A trained model layer by layer."""
+    layers = [layer for layer in model.layers if isinstance(layer, CampLayer)]
+    readouts = [[part] for part in model.readout.linear if isinstance(part, nn.Linear)]
+    readouts.append(linear_layers(model.readout.mlp))
+    return [Part(*part) for part in zip(layers, [*layers[1:], None], readouts, strict=True)]
+
+
+def first_features(model: Camp, layout: Blocks) -> Tensor:
+    """What the first layer sums over neighbours, for each species: (species, blocks, 1, lanes)."""
+    first = model.layers[0]
+    assert isinstance(first, CampLayer)
+    with torch.no_grad():
+        one_hot = torch.eye(model.species).to(model.embedding.weight)
+        return layout.pack(mix([model.embedding(one_hot)[:, None, :]], first.mixing)[0])
 
 
 class _Kept(NamedTuple):
@@ -64,7 +90,7 @@ class CompiledLayer:
             layer, following, channels=channels, max_rank=max_rank, dtype=dtype
         )
         self.readout = CompiledReadout(readout, dtype)
-        self.table = self.sums.pack_table(table)
+        self.table = pack_table(table, Blocks(channels, dtype))
 
     def forward(
         self, steps: Steps, edges: CompiledEdges, features: Tensor, energies: Tensor
@@ -156,27 +182,19 @@ class CompiledCamp:
     def _in_precision(self, dtype: torch.dtype) -> _Packed:
         if dtype not in self._packed:
             model = self.model
-            layers = [layer for layer in model.layers if isinstance(layer, CampLayer)]
-            readouts = [[part] for part in model.readout.linear if isinstance(part, nn.Linear)]
-            readouts.append([part for part in model.readout.mlp if isinstance(part, nn.Linear)])
             compiled = [
                 CompiledLayer(
-                    layer,
-                    following,
+                    part.layer,
+                    part.following,
                     self.splines.table(number),
-                    readouts[number],
+                    part.readout,
                     channels=model.channels,
                     max_rank=model.max_rank,
                     dtype=dtype,
                 )
-                for number, (layer, following) in enumerate(
-                    zip(layers, [*layers[1:], None], strict=True)
-                )
+                for number, part in enumerate(parts_of(model))
             ]
-            with torch.no_grad():
-                one_hot = torch.eye(model.species).to(model.embedding.weight)
-                first = mix([model.embedding(one_hot)[:, None, :]], layers[0].mixing)[0]
-            features = Blocks(model.channels, dtype).pack(first)
+            features = first_features(model, Blocks(model.channels, dtype))
             self._packed[dtype] = _Packed(features, compiled)
         return self._packed[dtype]
 

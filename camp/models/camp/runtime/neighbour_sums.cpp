@@ -6,8 +6,7 @@
 // with R from tables of splines. Compiled for one kind of layer: besides those of channels.hpp and
 // edge.hpp the preprocessor names MAX_FEATURE_RANK. Arrays with channels are blocked.
 
-#include "channels.hpp"
-#include "edge.hpp"
+#include "neighbour_sums.hpp"
 #include "ordered.hpp"
 
 namespace {
@@ -24,23 +23,6 @@ constexpr int sources(int v) {
 constexpr int first_path(int v) { return v == 0 ? 0 : first_path(v - 1) + sources(v - 1); }
 
 constexpr int paths = first_path(max_rank + 1);
-
-}  // namespace
-
-// What all functions read. Row-major arrays of `width` neighbour slots for each atom.
-struct Edges {
-    int64_t width, species_count;
-    Grid grid;
-    const int64_t *species;     // (atoms)
-    const int64_t *neighbours;  // (atoms, width)
-    const bool *mask;           // (atoms, width)
-    const Real *vectors;        // (atoms, width, 3)
-    int64_t *order;             // (atoms, width), see ordered.hpp
-    const Vector *table;        // blocked: (species² · intervals, blocks, COEFFICIENTS, paths)
-    const Vector *features;     // blocked: (atoms, blocks, feature components)
-};
-
-namespace {
 
 constexpr int64_t tile_atoms = atoms_in_cache(blocks * all_components * vector_bytes);
 
@@ -172,6 +154,6 @@ void sums_backward(const Part &part, const Edges *edges, const Vector *moment_gr
 
 }  // namespace
 
-EXPORT(camp_order, order)
-EXPORT(camp_sums, sums)
-EXPORT(camp_sums_backward, sums_backward)
+EXPORT(OF_RANK(camp_order, MAX_FEATURE_RANK), order)
+EXPORT(OF_RANK(camp_sums, MAX_FEATURE_RANK), sums)
+EXPORT(OF_RANK(camp_sums_backward, MAX_FEATURE_RANK), sums_backward)

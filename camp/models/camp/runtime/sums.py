@@ -51,9 +51,8 @@ class CompiledSums:
     """
 
     def __init__(self, *, channels: int, max_rank: int, max_feature_rank: int, dtype: torch.dtype):
-        self.layout = Blocks(channels, dtype)
         self._order, self._forward, self._backward = addresses(
-            ("camp_order", "camp_sums", "camp_sums_backward"),
+            [f"camp_{name}_{max_feature_rank}" for name in ("order", "sums", "sums_backward")],
             SOURCES / "neighbour_sums.cpp",
             dtype,
             channels=channels,
@@ -83,9 +82,10 @@ class CompiledSums:
         """
         steps.add(self._backward, edges, of_sums, of_vectors, of_features)
 
-    def pack_table(self, table: Tensor) -> Tensor:
-        """(rows, coefficients, paths · channels) in the order in which the code reads it."""
-        return self.layout.pack(table.unflatten(2, (-1, self.layout.channels)))
+
+def pack_table(table: Tensor, layout: Blocks) -> Tensor:
+    """(rows, coefficients, paths · channels) in the order in which the code reads it."""
+    return layout.pack(table.unflatten(2, (-1, layout.channels)))
 
 
 class _Edges(ctypes.Structure):
