@@ -81,8 +81,8 @@ class DegreeSums:
         of_features: Copies | None,
     ) -> None:
         """From the derivative with respect to the sums, add to that with respect to edge vectors
-        (n, K, 3) and to features (threads, n, *feature_shape), to be added up over blocks and
-        lanes as well.
+        (n, K, 3), and write that with respect to features, unless None: (threads, n,
+        *feature_shape), to be added up over threads, blocks and lanes.
         """
         steps.add(self._backward, edges, of_sums, of_vectors, of_features)
 

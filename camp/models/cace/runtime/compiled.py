@@ -144,7 +144,7 @@ class _Energies(torch.autograd.Function):
             of_sent, of_basis = None, of_before
             if number:
                 # Because atoms of several threads have neighbours in common.
-                copies = of_energies.new_zeros(
+                copies = of_energies.new_empty(
                     edges.threads, edges.atoms, *layer.sums.feature_shape
                 )
                 of_sent = Copies(copies, items=copies.shape[-1])
