@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk, molecule
 from ase.io import read
 
 import camp
@@ -68,20 +69,38 @@ class TestPhysicsCompiled(PotentialPhysics):
         return AcceleratedPotential(make_potential(message_passes=2, **ALL_MESSAGES))
 
 
+def alloy():
+    """Five of the metals of the HEA25 model, displaced from a lattice."""
+    atoms = bulk("Ni", cubic=True).repeat(2)
+    atoms.symbols = np.random.default_rng(0).choice(["Cr", "Fe", "Co", "Ni", "Pt"], len(atoms))
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+def ethanol():
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+PUBLISHED = {
+    "fit-water": lambda mirror: read(mirror / "camp_run/md/water/liquid-64.xyz"),
+    "fit-hea": lambda mirror: alloy(),
+    "legacy/fit-ethanol": lambda mirror: ethanol(),
+    "fit-bpa3": lambda mirror: read(mirror / "cacefit/fit-bpa3/train_300K.xyz", index=0),
+}
+
+
 @pytest.mark.parametrize("compiled", WAYS)
-@pytest.mark.parametrize(
-    ("model", "structure"),
-    [
-        ("cacefit/fit-water/best_model.pth", "camp_run/md/water/liquid-64.xyz"),
-    ],
-)
-def test_published_weights(shared_data, model, structure, compiled):
+@pytest.mark.parametrize("fit", PUBLISHED)
+def test_published_weights(shared_data, fit, compiled):
     """Forces within 10⁻⁶ in float64; in float32 not farther from it than the plain ones."""
     mirror = shared_data / "mirror"
-    if not (mirror / model).is_file():
+    model = mirror / "cacefit" / fit / "best_model.pth"
+    if not model.is_file():
         pytest.skip("needs the published weights (../shared/data/mirror/cacefit)")
-    plain = camp.load(mirror / model).double()
-    atoms = read(mirror / structure)
+    plain = camp.load(model).double()
+    atoms = PUBLISHED[fit](mirror)
     exact = plain.evaluate(atoms)
     fast = AcceleratedPotential(plain, compiled=compiled)
     assert_same(fast.evaluate(atoms), exact, 1e-6)
