@@ -181,7 +181,7 @@ class _Energies(torch.autograd.Function):
             of_features, of_mixed = of_before, None
             if number:
                 # Because atoms of several threads have neighbours in common.
-                copies = of_sums.new_zeros(edges.threads, *mixed.shape)
+                copies = of_sums.new_empty(edges.threads, *mixed.shape)
                 of_mixed = Copies(copies, items=copies.shape[-1])
             structure = layer.moments.structure(edges, mixed)
             layer.moments.backward(steps, structure, of_sums, of_vectors, of_mixed)

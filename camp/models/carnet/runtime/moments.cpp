@@ -116,11 +116,12 @@ void moments(const Part &part, const Edges *edges, Vector *moments) {
     });
 }
 
-// From the derivative with respect to the moments: what they add to that with respect to their edge
-// vectors (atoms, width, 3) and, unless the pointer is null, to that with respect to the features.
+// From the derivative with respect to the moments: adds to that with respect to their edge vectors
+// (atoms, width, 3) and, unless the pointer is null, writes to copies that with respect to features.
 void moments_backward(const Part &part, const Edges *edges, const Vector *of_moments,
                       Real *of_vectors, const Copies<Vector> *copies) {
-    // Where there is none, it is not read.
+    if (copies) std::fill_n(copies->own(part), copies->stride, Vector{});
+    // Where it is not asked for, it goes nowhere.
     std::vector<Vector> nowhere(copies ? 0 : blocks * feature_components);
     for_each_edge(part, *edges, [&](const Edge &edge, const Real *factors) {
         Vector of_polyadic[components]{}, of_t{};

@@ -114,7 +114,7 @@ class CompiledMoments:
         of_features: Copies | None,
     ) -> None:
         """From the derivative with respect to the moments, add to that with respect to edge vectors
-        (n, K, 3) and to features.
+        (n, K, 3), and write that with respect to features, unless None, to copies to be added up.
         """
         steps.add(self._backward, edges, of_moments, of_vectors, of_features)
 
