@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camp.cartesian.natural import polyadic_matrix, product_table
+from camp.cartesian.natural.tensors import polyadic_matrix, product_table
 from camp.cartesian.symmetric import polyadics
 from camp.models.carnet.paths import Path
 from camp.models.carnet.tables import ExactTables

@@ -10,7 +10,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.natural import product_table
+from camp.cartesian.natural.tensors import product_table
 from camp.graph.edges import Edges, neighbour_values, sum_at_neighbours
 from camp.models.carnet.channels import uniform
 from camp.models.carnet.geometry import Geometry

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.decomposition import signature
+from camp.cartesian.natural.decomposition import signature
 from camp.cartesian.radial import envelope
 from camp.errors import InputError
 from camp.graph.edges import Edges

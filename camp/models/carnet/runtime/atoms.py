@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.natural import product_table
+from camp.cartesian.natural.tensors import product_table
 from camp.models.carnet.channels import FactorizedMap, FullMap, IndependentMap
 from camp.models.carnet.moments import HyperMoments
 from camp.models.carnet.network import CarNetLayer

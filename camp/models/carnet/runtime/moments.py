@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from camp.cartesian.natural import polyadic_matrix, product_table
+from camp.cartesian.natural.tensors import polyadic_matrix, product_table
 from camp.graph.edges import Edges
 from camp.models.carnet.paths import Path
 from camp.models.carnet.runtime import SOURCES
