@@ -182,8 +182,8 @@ class CarNet(nn.Module):
         :param radial_functions: instead of the model's own.
         """
         one_hot = self.one_hot(edges.species, edges.vectors.dtype)
-        radial = self.radial_functions if radial_functions is None else radial_functions
-        features = self.features(one_hot, self.atomic_moments(edges, radial, slots_per_chunk))
+        moments = self.atomic_moments(edges, slots_per_chunk, radial_functions)
+        features = self.features(one_hot, moments)
         values = {}
         if self.energy is not None:
             values["energy"] = self.energy([layer[0] for layer in features])[:, 0]
@@ -200,12 +200,16 @@ class CarNet(nn.Module):
         return torch.eye(self.species, dtype=dtype, device=species.device)[species]
 
     def atomic_moments(
-        self, edges: Edges, radial_functions: RadialOf, slots_per_chunk: int | None = None
+        self,
+        edges: Edges,
+        slots_per_chunk: int | None = None,
+        radial_functions: RadialOf | None = None,
     ) -> MomentsOf:
         """All that happens on edges; arguments as for :meth:`forward`."""
+        radial_of = radial_functions or self.radial_functions
         if slots_per_chunk is None:
             geometry = self.geometry(edges.vectors)
-            radial = radial_functions(geometry.lengths, edges.mask)
+            radial = radial_of(geometry.lengths, edges.mask)
             return lambda layer, features: self.atomic(layer)(
                 features, geometry, radial(layer), edges
             )
@@ -214,7 +218,7 @@ class CarNet(nn.Module):
             def of_rows(own: Sequence[Tensor], of_neighbours: Sequence[Tensor]) -> list[Tensor]:
                 vectors, mask = own
                 geometry = self.geometry(vectors)
-                radial = radial_functions(geometry.lengths, mask)(layer)
+                radial = radial_of(geometry.lengths, mask)(layer)
                 return self.atomic(layer).of_rows(of_neighbours, geometry, radial)
 
             own = (edges.vectors, edges.mask)
