@@ -12,7 +12,7 @@ from ase.data import atomic_masses, atomic_numbers
 from camp.errors import InputError
 from camp.files import write_text
 
-# Å, around the atoms in a direction that is not periodic; LAMMPS refuses boxes as narrow as an atom.
+# Å, around the atoms in a direction that is not periodic: LAMMPS refuses very narrow boxes.
 MARGIN = 10.0
 
 
