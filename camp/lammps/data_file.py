@@ -12,7 +12,8 @@ from ase.data import atomic_masses, atomic_numbers
 from camp.errors import InputError
 from camp.files import write_text
 
-MARGIN = 1.0  # Å, around the atoms in a direction that is not periodic
+# Å, around the atoms in a direction that is not periodic: LAMMPS refuses very narrow boxes.
+MARGIN = 10.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Box:
     @property
     def boundary(self) -> str:
         """The argument of LAMMPS' command."""
-        return " ".join("p" if periodic else "s" for periodic in self.pbc)
+        return " ".join("p" if periodic else "m" for periodic in self.pbc)
 
 
 def box_of(atoms: Atoms) -> Box:

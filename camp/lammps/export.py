@@ -1,5 +1,6 @@
 """From a potential to a folder that LAMMPS runs: model, compiled code, an example input."""
 
+import copy
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ SOURCES = Path(__file__).parent
 MODEL, LIBRARY, PLUGIN = "model.camp", "model.so", "campplugin.so"
 EXAMPLE, EXAMPLE_DATA = "in.example", "example.data"
 DTYPES = {name: dtype for dtype, name in PRECISIONS.items()}
+# Messages name files as in the repository, not as on the machine at hand.
+PLUGIN_FLAGS = ("-std=c++17", "-O2", "-fPIC", f"-fmacro-prefix-map={SOURCES.parents[1]}/=")
 # Only what LAMMPS and a model look up may be seen: several models can be loaded at once.
 HIDDEN = "-fvisibility=hidden"
 
@@ -87,7 +90,9 @@ def exported_network(potential: Potential, dtype: torch.dtype) -> Exported:
         raise InputError("the model predicts no energy, and LAMMPS needs forces")
     if record.exported is None:
         raise InputError(f"{record.label} has no compiled code that LAMMPS could use")
-    return record.resolve(record.exported)(potential.to(dtype).model, dtype)
+    # Converting a module would convert the caller's.
+    network = copy.deepcopy(potential.model).to(dtype)
+    return record.resolve(record.exported)(network, dtype)
 
 
 def build_plugin(installation: Installation) -> Path:
@@ -102,7 +107,7 @@ def build_plugin(installation: Installation) -> Path:
     }
     sources = [Source(SOURCES / name, definitions) for name in ("pair_camp.cpp", "plugin.cpp")]
     include = [f"-I{folder}" for folder in installation.headers]
-    return build("campplugin", sources, ("-std=c++17", "-O2", "-fPIC", HIDDEN, *include))
+    return build("campplugin", sources, (*PLUGIN_FLAGS, HIDDEN, *include))
 
 
 def write_example(out: Path, elements: tuple[str, ...], structure: Atoms | None) -> None:

@@ -26,14 +26,8 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr size_t ALIGNMENT = 64;
 constexpr int OWNER_DOUBLES = 2;
 constexpr double BOX = 4.0;    // Å, of the curve through space
-
-struct Aligned {
-    void operator()(char *bytes) const { ::operator delete(bytes, std::align_val_t(ALIGNMENT)); }
-};
-using Bytes = std::unique_ptr<char[], Aligned>;
 
 // So many bytes take so many places in LAMMPS' buffers.
 int doubles(int64_t bytes)
@@ -41,9 +35,10 @@ int doubles(int64_t bytes)
     return static_cast<int>((bytes + sizeof(double) - 1) / sizeof(double));
 }
 
-Bytes allocate(size_t size)
+PairCamp::Bytes allocate(size_t size)
 {
-    return Bytes(static_cast<char *>(::operator new(size, std::align_val_t(ALIGNMENT))));
+    const std::align_val_t alignment{PairCamp::ALIGNMENT};
+    return PairCamp::Bytes(static_cast<char *>(::operator new(size, alignment)));
 }
 
 }    // namespace
@@ -324,29 +319,23 @@ void PairCamp::warn_of_masses()
 
 // ---- the model
 
-// The first rank reads the file and tells the others what is in it, or what is wrong with it.
+// If any rank has a complaint, all stop with that of the first.
+void PairCamp::stop_together(const std::string &complaint)
+{
+    int first = complaint.empty() ? comm->nprocs : comm->me, rank = 0;
+    MPI_Allreduce(&first, &rank, 1, MPI_INT, MPI_MIN, world);
+    if (rank == comm->nprocs) return;
+    char text[1000] = "";
+    if (comm->me == rank) strncpy(text, complaint.c_str(), sizeof text - 1);
+    MPI_Bcast(text, sizeof text, MPI_CHAR, rank, world);
+    error->all(FLERR, "{}", text);
+}
+
 void PairCamp::load(const std::string &path)
 {
     auto loaded = std::make_unique<Loaded>();
+    const bigint size = read_everywhere(path, loaded->bytes);
     std::string complaint;
-    bigint size = 0;
-    if (comm->me == 0) {
-        std::ifstream file(path, std::ios::binary | std::ios::ate);
-        size = file ? static_cast<bigint>(file.tellg()) : -1;
-        if (size >= 0) {
-            loaded->bytes = allocate(size + 1);
-            file.seekg(0);
-            if (!file.read(loaded->bytes.get(), size)) size = -1;
-        }
-    }
-    MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
-    if (size < 0) error->all(FLERR, "{} cannot be read", path);
-    if (comm->me) loaded->bytes = allocate(size + 1);
-    constexpr bigint most = 1 << 30;
-    for (bigint done = 0; done < size; done += most)
-        MPI_Bcast(loaded->bytes.get() + done, static_cast<int>(std::min(most, size - done)), MPI_BYTE,
-                  0, world);
-    // The same on all ranks.
     try {
         const camp::ModelFile file(loaded->bytes.get(), size);
         loaded->elements = file.elements;
@@ -354,27 +343,56 @@ void PairCamp::load(const std::string &path)
         const auto masses = file.array<double>("masses");
         loaded->masses.assign(masses.values, masses.values + masses.count);
     } catch (const camp::BadModelFile &bad) {
-        error->all(FLERR, "{} {}", path, bad.what());
+        complaint = path + " " + bad.what();
     }
-
-    const size_t dot = path.find_last_of("./");
-    const std::string stem = dot == std::string::npos || path[dot] == '/' ? path : path.substr(0, dot);
-    const std::string library = (stem.find('/') == std::string::npos ? "./" : "") + stem + ".so";
-    loaded->library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!loaded->library) error->one(FLERR, "the library of {} cannot be loaded: {}", path, dlerror());
-    const auto number =
-        reinterpret_cast<camp::InterfaceNumber *>(dlsym(loaded->library, "camp_interface_number"));
-    const auto make = reinterpret_cast<camp::MakeModel *>(dlsym(loaded->library, "camp_model"));
-    if (!number || !make || number() != camp::interface_number)
-        error->one(FLERR, "{} is of another version of camp; make it anew with 'camp lammps'", library);
-    char room[200];
-    loaded->model.reset(make(loaded->bytes.get(), size, room, sizeof room));
-    if (!loaded->model) error->one(FLERR, "{} {}", path, room);
+    stop_together(complaint);
+    stop_together(make_model(path, size, *loaded));
     model_ = loaded->model.get();
     loaded_ = std::move(loaded);
-
     comm_forward = std::max(OWNER_DOUBLES, doubles(most_bytes()));
     comm_reverse = doubles(most_bytes());
+}
+
+// The first rank reads a file and gives it to the others; returns its size.
+bigint PairCamp::read_everywhere(const std::string &path, Bytes &bytes)
+{
+    bigint size = 0;
+    std::string complaint;
+    if (comm->me == 0) {
+        std::ifstream file(path, std::ios::binary | std::ios::ate);
+        size = file ? static_cast<bigint>(file.tellg()) : -1;
+        if (size >= 0) {
+            bytes = allocate(size);
+            file.seekg(0);
+        }
+        if (size < 0 || !file.read(bytes.get(), size)) complaint = path + " cannot be read";
+    }
+    stop_together(complaint);
+    MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
+    if (comm->me) bytes = allocate(size);
+    constexpr bigint most = 1 << 30;
+    for (bigint done = 0; done < size; done += most)
+        MPI_Bcast(bytes.get() + done, static_cast<int>(std::min(most, size - done)), MPI_BYTE, 0,
+                  world);
+    return size;
+}
+
+// Returns what is wrong.
+std::string PairCamp::make_model(const std::string &path, bigint size, Loaded &loaded)
+{
+    const size_t dot = path.find_last_of("./");
+    const std::string stem = dot == std::string::npos || path[dot] == '/' ? path : path.substr(0, dot);
+    const std::string name = (stem.find('/') == std::string::npos ? "./" : "") + stem + ".so";
+    loaded.library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!loaded.library) return "the library of " + path + " cannot be loaded: " + dlerror();
+    const auto number =
+        reinterpret_cast<camp::InterfaceNumber *>(dlsym(loaded.library, "camp_interface_number"));
+    const auto make = reinterpret_cast<camp::MakeModel *>(dlsym(loaded.library, "camp_model"));
+    if (!number || !make || number() != camp::interface_number)
+        return name + " is of another version of camp; make it anew with 'camp lammps'";
+    char room[500];
+    loaded.model.reset(make(loaded.bytes.get(), size, room, sizeof room));
+    return loaded.model ? "" : path + " " + room;
 }
 
 int64_t PairCamp::most_bytes() const

@@ -10,6 +10,7 @@ PairStyle(camp,PairCamp);
 #define LMP_PAIR_CAMP_H
 
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,16 @@ namespace LAMMPS_NS {
 
 class PairCamp : public Pair {
   public:
+    // Bytes that begin where a model needs them to.
+    static constexpr size_t ALIGNMENT = 64;
+    struct Aligned {
+        void operator()(char *bytes) const
+        {
+            ::operator delete(bytes, std::align_val_t(ALIGNMENT));
+        }
+    };
+    using Bytes = std::unique_ptr<char[], Aligned>;
+
     explicit PairCamp(class LAMMPS *lmp);
     ~PairCamp() override;
 
@@ -35,7 +46,7 @@ class PairCamp : public Pair {
     void unpack_reverse_comm(int n, int *list, double *buffer) override;
 
   private:
-    // The bytes of a model file, aligned as the model needs them, and the library that reads them.
+    // A model file, and the library that reads it.
     struct Loaded;
     std::unique_ptr<Loaded> loaded_;
     camp::Model *model_ = nullptr;
@@ -57,6 +68,9 @@ class PairCamp : public Pair {
     int64_t cargo_bytes_ = 0, cargo_layer_ = 0;
 
     void load(const std::string &path);
+    bigint read_everywhere(const std::string &path, Bytes &bytes);
+    std::string make_model(const std::string &path, bigint size, Loaded &loaded);
+    void stop_together(const std::string &complaint);
     void number_rows();
     void sort_along_curve(std::vector<int> &atoms) const;
     void refuse(const camp::Obstacle &obstacle);

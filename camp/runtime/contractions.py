@@ -41,7 +41,8 @@ class Program:
             [
                 (low.rank, result.rank, low.place, high.place, result.place)
                 for (low, high), result in self._known.items()
-            ]
+            ],
+            dtype=torch.int64,
         ).view(-1, 5)
 
 

@@ -164,7 +164,8 @@ Model *make_model(const char *bytes, size_t size, char *complaint, size_t room) 
     try {
         const ModelFile file(bytes, size);
         if (file.kind != KIND)
-            throw BadModelFile("is of the kind '" + file.kind + "', not '" KIND "'");
+            throw BadModelFile("is of the kind '" + file.kind + "', but its library of '" KIND
+                               "'; make both anew with 'camp lammps'");
         return new Kind(file);
     } catch (const std::exception &error) {
         std::snprintf(complaint, room, "%s", error.what());
