@@ -66,8 +66,10 @@ def test_file(runner, good, model, damage, complaint):
 @pytest.mark.parametrize("other", ["precision", "kind"])
 def test_library_of_another_kind(runner, good, model, exported, other):
     potential = make_potential(species=(1, 8), max_rank=1 if other == "precision" else 0)
-    source = exported("errors-other", potential, "single") if other == "precision" else exported(
-        "errors-rank", potential
+    source = (
+        exported("errors-other", potential, "single")
+        if other == "precision"
+        else exported("errors-rank", potential)
     )
     shutil.copy(model, runner.folder / "mixed.camp")
     shutil.copy(source.with_suffix(".so"), runner.folder / "mixed.so")
