@@ -25,7 +25,7 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ Features are (n, u, 3, …, 3) with v trailing axes; every path makes its own ed
 """
 
 import math
+from itertools import combinations_with_replacement
 
 import torch
 from torch.nn.functional import silu
@@ -89,19 +90,24 @@ def hyper_moment(moments, ranks):
     return result
 
 
+def hyper_paths(max_rank, rank):
+    """Multisets of ranks: the last is contracted with all others and keeps ``rank`` indices."""
+    found = [(0,)] if rank == 0 else []
+    for length in range(1, max_rank + 2):
+        ranks = combinations_with_replacement(range(1, max_rank + 1), length)
+        found += [path for path in ranks if path[-1] - sum(path[:-1]) == rank]
+    return found
+
+
 def messages(layer, moments):
     """Eq. 8."""
-    result = []
-    for rank, (paths, weights) in enumerate(
-        zip(layer.hyper.paths, layer.hyper.path_weights, strict=True)
-    ):
-        result.append(
-            sum(
-                hyper_moment(moments, path) * weight.reshape(-1, *([1] * rank))
-                for path, weight in zip(paths, weights, strict=True)
-            )
+    return [
+        sum(
+            hyper_moment(moments, path) * weight.reshape(-1, *([1] * rank))
+            for path, weight in zip(hyper_paths(len(moments) - 1, rank), weights, strict=True)
         )
-    return result
+        for rank, weights in enumerate(layer.hyper.path_weights)
+    ]
 
 
 def atomic_energies(model, species, edges, average_neighbours):

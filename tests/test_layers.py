@@ -17,7 +17,7 @@ LAYERS = [
     ["camp.cli"],
     ["camp.workflow"],
     ["camp.report"],
-    ["camp.md", "camp.training", "camp.evaluation"],
+    ["camp.md", "camp.training", "camp.evaluation", "camp.lammps"],
     ["camp.testing"],
     ["camp.data"],
     ["camp.potential"],
@@ -34,7 +34,7 @@ LAYERS = [
 # The package itself: its version, and names that are imported on first use.
 PUBLIC = "camp"
 # Where a rank is a rank, whatever model has it.
-MATHEMATICS = "camp.cartesian"
+MATHEMATICS = ("camp.cartesian", "camp.runtime")
 
 
 def module_of(path: Path) -> str:

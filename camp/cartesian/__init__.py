@@ -6,28 +6,26 @@ Natural tensors and what is made of them can be used alone:
 >>> lame_lambda, lame_mu = parts[0]
 """
 
-from camp.cartesian.decomposition import (
+from camp.cartesian.natural import (
+    basis,
     check_symmetry,
     decompose,
     decomposition_matrix,
     gram_matrices,
+    pack,
+    packed_polyadics,
     parse_symmetry,
+    polyadics,
+    product,
+    product_coefficient,
+    product_table,
     rank_of,
     reconstruct,
     reconstruction_matrix,
     signature,
     split_packed,
-    symmetrised,
-)
-from camp.cartesian.natural import (
-    basis,
-    pack,
-    packed_polyadics,
-    polyadics,
-    product,
-    product_coefficient,
-    product_table,
     stf,
+    symmetrised,
     unpack,
 )
 from camp.cartesian.voigt import (

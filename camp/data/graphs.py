@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from camp.cartesian.decomposition import decomposition_matrix, split_packed
+from camp.cartesian.natural.decomposition import decomposition_matrix, split_packed
 from camp.data.labels import keys_of, label
 from camp.errors import InputError
 from camp.files import checksum, save_tensors

@@ -7,7 +7,7 @@ import torch
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from camp.cartesian.decomposition import check_symmetry, symmetrised
+from camp.cartesian.natural.decomposition import check_symmetry, symmetrised
 from camp.cartesian.voigt import piezoelectric_from_voigt, stiffness_from_voigt
 from camp.errors import InputError
 from camp.targets import Target

@@ -3,7 +3,11 @@
 import numpy as np
 import torch
 
-from camp.cartesian.decomposition import decomposition_matrix, reconstruction_matrix, signature
+from camp.cartesian.natural.decomposition import (
+    decomposition_matrix,
+    reconstruction_matrix,
+    signature,
+)
 from camp.targets import Target
 
 

@@ -83,10 +83,9 @@ def run_identity(
 def model_hash(potential: Potential) -> str:
     """The identity of a potential: its parameters, energy scale and shift, and all its settings."""
     settings = {
-        "architecture": potential.architecture,
-        "hyperparameters": potential.hyperparameters,
+        **potential.settings.model_dump(),
         "species": potential.species,
-        "cutoff": potential.cutoff,
+        "targets": [*potential.targets],
     }
     # The same numbers in whatever precision and layout they lie in memory.
     as_written = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.decomposition import reconstruction_matrix, signature
+from camp.cartesian.natural.decomposition import reconstruction_matrix, signature
 from camp.graph import AtomicGraph
 from camp.models.description import Normalisation
 from camp.targets import Target

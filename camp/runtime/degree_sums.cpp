@@ -115,12 +115,13 @@ void sums(const Part &part, const Edges *edges, Vector *sums) {
     }
 }
 
-// From the derivative with respect to the sums: what they add to that with respect to their edge
-// vectors (atoms, width, 3) and, unless the pointer is null, to that with respect to the features,
-// for each function on its own: (atoms, KINDS, FACTORS, blocks).
+// From the derivative with respect to the sums: adds to that with respect to their edge vectors
+// (atoms, width, 3) and, unless the pointer is null, writes to copies that with respect to the
+// features, for each function on its own: (atoms, KINDS, FACTORS, blocks).
 void sums_backward(const Part &part, const Edges *edges, const Vector *of_sums, Real *of_vectors,
                    const Copies<Vector> *copies) {
     Vector *of_features = copies ? copies->own(part) : nullptr;
+    if (copies) std::fill_n(of_features, copies->stride, Vector{});
     const auto differentiate = [&](int64_t slot, const Vector *of_sum) {
         const Edge edge(*edges, slot);
         Vector radial[blocks], slope[blocks], of_radial[blocks]{}, of_unit[3]{};

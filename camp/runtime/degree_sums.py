@@ -21,16 +21,17 @@ class EdgeRows:
 
     def __init__(self, edges: Edges, splines: SplineTables, *, epsilon: float = 0.0):
         self.shape = edges.vectors.shape
-        self.atoms, width = edges.neighbours.shape
-        kept = (edges.neighbours, edges.mask, edges.vectors.detach())
-        self._kept = tuple(tensor.contiguous() for tensor in kept)
-        places = (tensor.data_ptr() for tensor in self._kept)
-        self._given = (width, splines.intervals, splines.cutoff, epsilon, *places)
-        self.threads = threads_for(self.atoms, self.atoms * width)
+        self.atoms, self.width = edges.neighbours.shape
+        self.grid = (splines.intervals, splines.cutoff)
+        given = (edges.neighbours, edges.mask, edges.vectors.detach())
+        self.tensors = tuple(tensor.contiguous() for tensor in given)
+        self._epsilon = epsilon
+        self.threads = threads_for(self.atoms, self.atoms * self.width)
 
     def structure(self, table: Tensor, features: Tensor) -> "_Edges":
         """What the code gets; the tensors must outlive it."""
-        return _Edges(*self._given, table.data_ptr(), features.data_ptr())
+        places = (tensor.data_ptr() for tensor in (*self.tensors, table, features))
+        return _Edges(self.width, *self.grid, self._epsilon, *places)
 
     def run(self, steps: Steps) -> None:
         """Each thread for the same atoms in all lists of steps."""
@@ -81,8 +82,8 @@ class DegreeSums:
         of_features: Copies | None,
     ) -> None:
         """From the derivative with respect to the sums, add to that with respect to edge vectors
-        (n, K, 3) and to features (threads, n, *feature_shape), to be added up over blocks and
-        lanes as well.
+        (n, K, 3), and write that with respect to features, unless None: (threads, n,
+        *feature_shape), to be added up over threads, blocks and lanes.
         """
         steps.add(self._backward, edges, of_sums, of_vectors, of_features)
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "vectors.hpp"
@@ -52,11 +51,7 @@ void multiply_backward(const Matrix &matrix, const Vector *of_out, Vector *of_in
     multiply(matrix.outputs, matrix.inputs, matrix.transposed, of_out, of_in);
 }
 
-inline Vector sigmoid(const Vector &x) {
-    Vector result;
-    for (int lane = 0; lane < lanes; ++lane) result[lane] = 1 / (1 + std::exp(-x[lane]));
-    return result;
-}
+inline Vector sigmoid(const Vector &x) { return 1 / (1 + exponential(-x)); }
 
 // From the products of the first layer to those of the others, and to the results.
 void finish(const Mlp &mlp, Vector *products, Vector *results) {

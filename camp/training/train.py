@@ -3,7 +3,7 @@
 import math
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from camp.data.graphs import GraphDataset, LabelledBatch
+from camp.data.graphs import GraphDataset
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
 from camp.identity import identity
@@ -32,6 +31,7 @@ from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.settings import Run, TrainingJob
 from camp.settings.architectures import code_of
+from camp.training.batches import TrainingData
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
 from camp.training.checkpoints import (
     LAST,
@@ -47,83 +47,6 @@ from camp.training.module import TrainingModule
 MODEL_FILE = "model.safetensors"
 SUMMARY_FILE = "training.json"
 METRICS_FILE = "metrics.csv"
-# Neighbour slots that a batch of validation structures may have, at least one structure.
-VALIDATION_SLOTS = {"cpu": 20_000, "cuda": 400_000}
-
-
-class TrainingData(pl.LightningDataModule):
-    """Training batches, a list with one for each seed, and validation batches.
-
-    The order of an epoch depends on seed and epoch only.
-    """
-
-    def __init__(
-        self,
-        training: GraphDataset,
-        validation: GraphDataset,
-        *,
-        batch_size: int,
-        seeds: Sequence[int],
-    ):
-        super().__init__()
-        self.training = training
-        self.validation = validation
-        self.batch_size = batch_size
-        self.seeds = seeds
-
-    def setup(self, stage: str) -> None:
-        assert self.trainer is not None
-        for dataset in (self.training, self.validation):
-            dataset.keep_on(self.trainer.strategy.root_device)
-
-    def train_dataloader(self) -> DataLoader:
-        orders = _Orders([self._sampler(self.training, seed, True) for seed in self.seeds])
-        return DataLoader(_Indices(), self.batch_size, sampler=orders, collate_fn=self._batches)
-
-    def val_dataloader(self) -> DataLoader:
-        assert self.trainer is not None
-        slots = VALIDATION_SLOTS[self.trainer.strategy.root_device.type]
-        size = max(1, slots // self.validation.most_slots)
-        sampler = self._sampler(self.validation, 0, False)
-        return DataLoader(_Indices(), size, sampler=sampler, collate_fn=self.validation.batch)
-
-    def _batches(self, rows: list[tuple[int, ...]]) -> list[LabelledBatch]:
-        return [self.training.batch(indices) for indices in zip(*rows, strict=True)]
-
-    def _sampler(self, dataset: GraphDataset, seed: int, shuffle: bool) -> DistributedSampler:
-        assert self.trainer is not None
-        return DistributedSampler(
-            dataset,
-            num_replicas=self.trainer.world_size,
-            rank=self.trainer.global_rank,
-            shuffle=shuffle,
-            seed=seed,
-        )
-
-
-class _Orders(Sampler[tuple[int, ...]]):
-    """Several orders of one dataset side by side."""
-
-    def __init__(self, samplers: Sequence[DistributedSampler]):
-        self.samplers = samplers
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning, so that a resumed training sees the same orders."""
-        for sampler in self.samplers:
-            sampler.set_epoch(epoch)
-
-    def __iter__(self) -> Iterator[tuple[int, ...]]:
-        return zip(*self.samplers, strict=True)
-
-    def __len__(self) -> int:
-        return len(self.samplers[0])
-
-
-class _Indices(Dataset):
-    """Hands on what the sampler says, because batches are made in one piece."""
-
-    def __getitem__(self, index: Any) -> Any:
-        return index
 
 
 def training_identity(
@@ -240,118 +163,151 @@ def train(
                 newest, content = finished_checkpoint(out)
                 if content.get("training") != wanted:
                     newest = None
-            summaries |= _train(settings, datasets, left, wanted, newest, out, devices)
+            job = _Training(settings, datasets, left, wanted, out)
+            summaries |= job.run(newest, devices)
     return [summaries[seed] for seed in folders]
 
 
-def _train(
-    settings: TrainingJob,
-    datasets: Sequence[GraphDataset],
-    folders: Mapping[int, Path],
-    identities: list[str],
-    checkpoint: Path | None,
-    out: Path,
-    devices: int,
-) -> dict[int, dict[str, Any]]:
-    """Train the seeds of these folders together, save, and return their summaries."""
-    options = settings.training
-    compiled = options.compile
-    if compiled and not can_compile() and not torch.cuda.is_available():
-        print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
-        compiled = False
-    potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
-    targets = list(datasets[0].targets)
-    module = TrainingModule(potentials, options, targets=targets, compiled=compiled)
-    tables = MetricsTables([folder / METRICS_FILE for folder in folders.values()], targets)
-    best = BestAverages(len(folders), start=options.ema_start)
-    module.seconds = tables.seconds
-    end = EarlyEnd(
-        len(folders),
-        patience=options.patience,
-        max_steps=options.max_steps,
-        max_seconds=3600 * options.max_time if options.max_time else None,
-        seconds=tables.seconds,
-    )
-    bar = sys.stderr.isatty()
-    plugins: list[Any] = [KeepPrevious()]
-    if SLURMEnvironment.detect():
-        plugins.append(SLURMEnvironment(auto_requeue=False))
-    trainer = pl.Trainer(
-        # Never another kind of device: Apple's has no float64.
-        accelerator="cuda" if torch.cuda.is_available() else "cpu",
-        devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
-        max_epochs=options.epochs,
-        callbacks=[
-            _Identity(identities),
-            LearningRateMonitor(),
-            tables,
-            best,
-            end,
-            TQDMProgressBar() if bar else ProgressLine(),
-            ModelCheckpoint(
-                out, Path(LAST).stem, save_on_train_epoch_end=True, enable_version_counter=False
-            ),
-        ],
-        logger=TensorBoardLogger(out, name="tensorboard", version=""),
-        plugins=plugins,
-        enable_progress_bar=bar,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        inference_mode=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        deterministic=True,
-    )
-    data = TrainingData(*datasets, batch_size=options.batch_size, seeds=list(folders))
-    try:
-        with writing(out):
-            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    except SIGTERMException:
-        # Lightning would end the process as if all were well.
-        sys.exit(128 + signal.SIGTERM)
-    completed = "all steps done" if trainer.should_stop else "all epochs done"
-    parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
-    summaries = {}
-    for member, (seed, folder) in enumerate(folders.items()):
-        error, weights = end.last[member], best.weights[member]
+class _Training:
+    """The seeds of some folders, trained together."""
+
+    def __init__(
+        self,
+        settings: TrainingJob,
+        datasets: Sequence[GraphDataset],
+        folders: Mapping[int, Path],
+        identities: list[str],
+        out: Path,
+    ):
+        options = settings.training
+        self.settings = settings
+        self.datasets = datasets
+        self.folders = folders
+        self.identities = identities
+        self.out = out
+        self.compiled = options.compile and _may_compile()
+        potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
+        self.parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
+        targets = list(datasets[0].targets)
+        self.module = TrainingModule(potentials, options, targets=targets, compiled=self.compiled)
+        paths = [folder / METRICS_FILE for folder in folders.values()]
+        self.tables = MetricsTables(paths, targets)
+        self.module.seconds = self.tables.seconds
+        self.best = BestAverages(len(folders), start=options.ema_start)
+        self.end = EarlyEnd(
+            len(folders),
+            patience=options.patience,
+            max_steps=options.max_steps,
+            max_seconds=3600 * options.max_time if options.max_time else None,
+            seconds=self.tables.seconds,
+        )
+
+    def run(self, checkpoint: Path | None, devices: int) -> dict[int, dict[str, Any]]:
+        """Train, save, and return the summary of each seed.
+
+        :raises InputError: a training diverged; the others are saved.
+        """
+        trainer = self._trainer(devices)
+        batch_size = self.settings.training.batch_size
+        data = TrainingData(*self.datasets, batch_size=batch_size, seeds=list(self.folders))
+        try:
+            with writing(self.out):
+                trainer.fit(self.module, data, ckpt_path=checkpoint, weights_only=True)
+        except SIGTERMException:
+            # Lightning would end the process as if all were well.
+            sys.exit(128 + signal.SIGTERM)
+        summaries = {}
+        for member, seed in enumerate(self.folders):
+            if (summary := self._take_best(member, seed, trainer)) is not None:
+                summaries[seed] = summary
+                if trainer.is_global_zero:
+                    self._save(member, summary)
+        if diverged := [seed for seed in self.folders if seed not in summaries]:
+            raise InputError(
+                f"{self.out}: the training of seed {', '.join(map(str, diverged))} diverged, no "
+                "validation error is a number; lower learning_rate or gradient_clip"
+            )
+        if trainer.is_global_zero:
+            keep_finished(self.out)
+        return summaries
+
+    def _trainer(self, devices: int) -> pl.Trainer:
+        bar = sys.stderr.isatty()
+        plugins: list[Any] = [KeepPrevious()]
+        if SLURMEnvironment.detect():
+            plugins.append(SLURMEnvironment(auto_requeue=False))
+        checkpoints = ModelCheckpoint(
+            self.out, Path(LAST).stem, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        return pl.Trainer(
+            # Never another kind of device: Apple's has no float64.
+            accelerator="cuda" if torch.cuda.is_available() else "cpu",
+            devices=devices,
+            strategy="ddp" if devices > 1 else "auto",
+            max_epochs=self.settings.training.epochs,
+            callbacks=[
+                _Identity(self.identities),
+                LearningRateMonitor(),
+                self.tables,
+                self.best,
+                self.end,
+                TQDMProgressBar() if bar else ProgressLine(),
+                checkpoints,
+            ],
+            logger=TensorBoardLogger(self.out, name="tensorboard", version=""),
+            plugins=plugins,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            inference_mode=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            deterministic=True,
+        )
+
+    def _take_best(self, member: int, seed: int, trainer: pl.Trainer) -> dict[str, Any] | None:
+        """Put the best weights into the average; its summary, or None if it diverged."""
+        error, weights = self.end.last[member], self.best.weights[member]
         if weights is not None:
-            error = best.errors[member]
-            module.averages[member].load_state_dict(weights)
+            error = self.best.errors[member]
+            self.module.averages[member].load_state_dict(weights)
         if not math.isfinite(error):
-            continue
-        epochs, steps = end.ends[member] or (trainer.current_epoch, trainer.global_step)
-        summaries[seed] = {
-            "task": getattr(settings, "task", ""),
-            "architecture": settings.model.architecture,
+            return None
+        completed = "all steps done" if trainer.should_stop else "all epochs done"
+        epochs, steps = self.end.ends[member] or (trainer.current_epoch, trainer.global_step)
+        return {
+            "task": getattr(self.settings, "task", ""),
+            "architecture": self.settings.model.architecture,
             "seed": seed,
-            "parameters": parameters,
+            "parameters": self.parameters,
             "steps": steps,
             "epochs": epochs,
-            "stop_reason": end.reasons[member] or completed,
-            "monitor": module.monitored,
+            "stop_reason": self.end.reasons[member] or completed,
+            "monitor": self.module.monitored,
             "best_validation_error": error,
-            "seconds": round(tables.seconds(), 1),
-            "seeds_together": list(folders),
+            "seconds": round(self.tables.seconds(), 1),
+            "seeds_together": list(self.folders),
             "device": str(trainer.strategy.root_device),
-            "compiled": compiled,
-            "identity": identities[member],
+            "compiled": self.compiled,
+            "identity": self.identities[member],
         }
-        if trainer.is_global_zero:
-            average = module.averages[member]
-            assert isinstance(average, Potential)
-            average.origin.update(steps=steps, epochs=epochs)
-            tables.write(member)
-            write_json(folder / SUMMARY_FILE, summaries[seed])
-            save(average, folder / MODEL_FILE)
-    if diverged := [seed for seed in folders if seed not in summaries]:
-        raise InputError(
-            f"{out}: the training of seed {', '.join(map(str, diverged))} diverged, no validation "
-            "error is a number; lower learning_rate or gradient_clip"
-        )
-    if trainer.is_global_zero:
-        keep_finished(out)
-    return summaries
+
+    def _save(self, member: int, summary: Mapping[str, Any]) -> None:
+        folder = self.folders[summary["seed"]]
+        average = self.module.averages[member]
+        assert isinstance(average, Potential)
+        average.origin.update(steps=summary["steps"], epochs=summary["epochs"])
+        self.tables.write(member)
+        write_json(folder / SUMMARY_FILE, summary)
+        save(average, folder / MODEL_FILE)
+
+
+def _may_compile() -> bool:
+    """Whether steps can be compiled; says so on stderr if not."""
+    possible = can_compile() or torch.cuda.is_available()
+    if not possible:
+        print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
+    return possible
 
 
 def _finished(out: Path, expected: str, resume: bool) -> dict[str, Any]:

@@ -33,6 +33,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "figure": ("camp.report.figures", "camp.report.style"),
     # What the notebooks import.
     "notebook": (
+        "camp.cartesian",
+        "camp.cartesian.paths",
         *_SPLITTING,
         "camp.report.inspection",
         "camp.report.panels",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from camp.training.checkpoints import LAST
+from camp.training.checkpoints import FINISHED, LAST
 from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE
 from tests.faults.small_commands import after_each_step, at_step, last_line, run, start
 
@@ -44,8 +44,7 @@ def test_killed_before_replacements_of_files(undisturbed, tmp_path):
 def test_killed_before_every_replacement_at_the_end(undisturbed, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(undisturbed.folder / "out", out)
-    (finished,) = out.glob("finished-*.ckpt")
-    finished.rename(out / LAST)
+    (out / FINISHED).rename(out / LAST)
     for name in (METRICS_FILE, MODEL_FILE, SUMMARY_FILE):
         (out / name).unlink()
     assert deaths_before_replacements(undisturbed, out, tmp_path / "log") == 4

@@ -254,8 +254,8 @@ def test_another_precision_is_another_run(tmp_path):
     """A trajectory in float32 is not continued in float64 without a word."""
     run(tmp_path)
     with pytest.raises(InputError, match="another precision"):
-        run(tmp_path, {**SETTINGS, "length": 0.2}, dtype="float64")
-    summary = run(tmp_path, {**SETTINGS, "length": 0.2}, dtype="float32")
+        run(tmp_path, changed(length=0.2), dtype="float64")
+    summary = run(tmp_path, changed(length=0.2), dtype="float32")
     assert summary["dtype"] == "float32"
 
 
@@ -296,17 +296,17 @@ def test_more_replicas_leave_the_finished_ones_alone(tmp_path):
 
     def make_engine(states, ensemble):
         batches.append([state.step for state in states])
-        return AseEngine(EMT, states, SETTINGS, ensemble=ensemble)
+        return AseEngine(EMT, states, dynamics_of(SETTINGS), ensemble=ensemble)
 
     first = run(tmp_path)
     content = (tmp_path / "replica-1.traj").read_bytes()
-    more = {**SETTINGS, "replicas": 3}
+    more = changed(replicas=3)
     summary = simulate(copper(), [CRYSTAL], more, make_engine, out=tmp_path, replicas=[1, 2, 3])
     assert batches == [[0], [20]]  # of replica 3: equilibration, and from its end on
     assert (tmp_path / "replica-1.traj").read_bytes() == content
     assert summary["replicas"][:2] == first["replicas"]
     batches.clear()
-    longer = {**more, "length": 0.12, "replicas": 4}
+    longer = changed(length=0.12, replicas=4)
     simulate(copper(), [CRYSTAL], longer, make_engine, out=tmp_path, replicas=[1, 2, 3, 4])
     assert [len(batch) for batch in batches] == [1, 1, 3]
     times = [read_trajectory(tmp_path / f"replica-{k}.traj").times for k in (1, 2, 3, 4)]

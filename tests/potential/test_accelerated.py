@@ -14,11 +14,9 @@ from camp.errors import InputError
 from camp.potential.accelerated import AcceleratedPotential
 from camp.runtime import library, team
 from camp.runtime.splines import SplineTables
+from tests.acceleration import WAYS, assert_same, needs_compiler
 from tests.models.camp.test_network import make_potential
 from tests.physics import PotentialPhysics, random_structure
-
-needs_compiler = pytest.mark.skipif(library.compiler() is None, reason="needs a C++ compiler")
-WAYS = [pytest.param(True, id="compiled", marks=needs_compiler), pytest.param(False, id="torch")]
 
 
 def published_convention(**changes):
@@ -27,17 +25,6 @@ def published_convention(**changes):
         for bias in layer.atomic.radial.mlp.biases:
             torch.nn.init.normal_(bias)
     return potential
-
-
-def assert_same(ours, theirs, tolerance):
-    """Energies, forces and stresses, relative to the largest force and stress."""
-    np.testing.assert_allclose(ours.energies, theirs.energies, rtol=tolerance)
-    for a, b in zip(ours.forces, theirs.forces, strict=True):
-        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
-    with_cell = ~np.isnan(theirs.stresses).any((1, 2))
-    np.testing.assert_array_equal(~np.isnan(ours.stresses).any((1, 2)), with_cell)
-    for a, b in zip(ours.stresses[with_cell], theirs.stresses[with_cell], strict=True):
-        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
 
 
 @needs_compiler

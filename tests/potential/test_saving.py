@@ -70,7 +70,7 @@ def test_tensors_must_fit_the_header(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architecture": "mace"}, "architecture is 'mace'; it must be one of camp"),
+        ({"architecture": "mace"}, "architecture is 'mace'; it must be one of "),
         ({"species": [1, 8, 6]}, "species is not ascending"),
         ({"species": [1, 6, 6]}, "species holds 6 more than once"),
         ({"cutoff": 0}, "cutoff is 0; it must be a number above 0"),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from camp.cartesian.symmetric import number_of_components
-from camp.graph.edges import Edges, reverse_edges
+from camp.graph.edges import Edges
 from camp.models.cace.settings import CaceSettings
 
 # R_m(r) f(r) at distances (n, K) in Å: (M, n, K).
@@ -67,27 +67,6 @@ class RadialBasis(nn.Module):
         return torch.sin(phase) * (self.prefactor * factor / lengths)
 
 
-def _rows(values: Tensor, neighbours: Tensor) -> Tensor:
-    rows = values.index_select(0, neighbours.flatten())
-    return rows.view(*neighbours.shape, values.shape[1])
-
-
-class _OfNeighbours(torch.autograd.Function):
-    """Values of the neighbours, whose derivative needs no scattered addition: what arrives at an
-    atom is what the reversed edges of its row have received.
-    """
-
-    @staticmethod
-    def forward(ctx, values: Tensor, neighbours: Tensor, reverse: Tensor) -> Tensor:
-        ctx.save_for_backward(neighbours, reverse)
-        return _rows(values, neighbours)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        neighbours, reverse = ctx.saved_tensors
-        return reverse_edges(gradient, neighbours, reverse).sum(1), None, None
-
-
 @dataclass(frozen=True)
 class EdgeBasis:
     """What all layers need of the edges."""
@@ -97,12 +76,6 @@ class EdgeBasis:
     cut: Tensor  # (n, K) cutoff function; zero in an empty slot
     radial: Tensor  # (M, n, K) R_m(r) f(r)
     angular: Tensor  # (L, n, K) monomials of the direction
-
-    def of_neighbours(self, values: Tensor) -> Tensor:
-        """The values of the neighbours; shapes (n, u) → (n, K, u)."""
-        if self.edges.reverse is None:
-            return _rows(values, self.edges.neighbours)
-        return _OfNeighbours.apply(values, self.edges.neighbours, self.edges.reverse)
 
     def sums(self, angular: Tensor, values: Tensor) -> Tensor:
         """Σ_j R_m f û^**l** v_j over the neighbours of every atom.

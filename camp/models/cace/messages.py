@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from camp.graph.edges import neighbour_values
 from camp.models.cace.edge_basis import EdgeBasis, degrees
 from camp.models.cace.settings import CaceSettings
 
@@ -62,7 +63,7 @@ class MessageAr(nn.Module):
             basis, self.prefactors.unbind(), self.decays.unbind(), strict=True
         ):
             reach = torch.exp(-edges.lengths[..., None] * decay) * edges.cut[..., None]
-            sent = edges.of_neighbours(a.movedim(0, 1).flatten(1))
+            sent = neighbour_values(a.movedim(0, 1).flatten(1), edges.edges)
             sent = sent.unflatten(2, (a.shape[0], a.shape[2]))
             summed = (reach[:, :, None, :] * sent).sum(1)
             messages.append(summed.movedim(0, 1) * prefactor)
@@ -87,7 +88,7 @@ class MessageBchi(nn.Module):
             sent = factors * sender[:, None, :]
         else:
             sent = (factors.unflatten(2, (k, k)) * sender[:, None, :, None]).flatten(2)
-        received = edges.of_neighbours(sent.flatten(1)).unflatten(2, (self.kinds, -1))
+        received = neighbour_values(sent.flatten(1), edges.edges).unflatten(2, (self.kinds, -1))
         if self.kinds == 1:
             return list(edges.sums(edges.angular, received[:, :, 0]).split(self.degrees, 1))
         return [

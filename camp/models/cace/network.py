@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from camp.graph.edges import Edges
+from camp.graph.edges import Edges, neighbour_values
 from camp.models.cace.edge_basis import EdgeBasisOf, RadialFunctions
 from camp.models.cace.messages import MessagePass, RadialMixing, mlp
 from camp.models.cace.settings import CaceSettings
@@ -73,7 +73,7 @@ class Cace(nn.Module):
         receiver = receiver.repeat(1, copies)
 
         basis = self.edge_basis(edges, radial)
-        sums = basis.sums(basis.angular, basis.of_neighbours(sender))
+        sums = basis.sums(basis.angular, neighbour_values(sender, edges))
         a = self.mixing(sums.split(self.mixing.degrees, 1), receiver)
         b = self.symmetrisation(a)
         layers = [(a, b)]

@@ -9,5 +9,6 @@ ARCHITECTURE = Architecture(
     settings=CarNetSettings,
     network="camp.models.carnet.network:CarNet",
     targets=frozenset({"energy", "*"}),
+    runtime="camp.models.carnet.runtime.tabulated:TabulatedCarNet",
     published=("camp.models.carnet.published:read",),
 )

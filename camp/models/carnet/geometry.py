@@ -1,4 +1,4 @@
-"""What the layers see of the edges: directions, products with them, distances."""
+"""What the layers see of the edges: distances, directions, products with them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camp.cartesian.natural import polyadic_matrix, product_table
-from camp.cartesian.radial import envelope
+from camp.cartesian.natural.tensors import polyadic_matrix, product_table
 from camp.cartesian.symmetric import polyadics
 from camp.models.carnet.paths import Path
-from camp.models.carnet.radial import radial_basis
-from camp.models.carnet.settings import CarNetSettings
 from camp.models.carnet.tables import ExactTables
 
 
@@ -19,12 +16,11 @@ from camp.models.carnet.tables import ExactTables
 class Geometry:
     """The edges of n atoms in rows of K slots."""
 
+    lengths: Tensor  # (n, K) Å
     directions: Sequence[Tensor]  # D_l(n), (n, K, 2l+1)
     # For paths from l₁ > 0 with l₂ > 0: [· × D_{l₂}(−n)] from rank l₁ to rank l₃, as one matrix
     # (n, K (2l₃+1), 2l₁+1) for each atom; −n is how a neighbour sees it.
     matrices: Mapping[Path, Tensor]
-    radial_basis: Tensor  # (n, K, functions)
-    cut: Tensor  # (n, K, 1): zero in an empty slot
 
 
 class EdgeGeometry(ExactTables):
@@ -33,26 +29,23 @@ class EdgeGeometry(ExactTables):
     :param paths: of all layers.
     """
 
-    def __init__(self, settings: CarNetSettings, paths: Sequence[Path]):
+    def __init__(self, max_rank: int, paths: Sequence[Path]):
         super().__init__()
-        self.settings = settings
+        self.max_rank = max_rank
         self.paths = sorted({path for path in paths if path[0] > 0 and path[1] > 0})
-        for rank in range(settings.max_rank + 1):
+        for rank in range(max_rank + 1):
             self.add_table(f"polyadic_{rank}", polyadic_matrix(rank))
         for l1, l2, l3 in self.paths:
             # From D_{l₂}(n) to the matrix (2l₃+1, 2l₁+1).
             table = (-1) ** l2 * product_table(l1, l2, l3).permute(2, 0, 1)
             self.add_table(f"product_{l1}_{l2}_{l3}", table.flatten(1))
 
-    def forward(self, vectors: Tensor, mask: Tensor) -> Geometry:
-        """Shapes: vectors (n, K, 3) in Å, mask (n, K)."""
-        settings = self.settings
+    def forward(self, vectors: Tensor) -> Geometry:
+        """Shapes: vectors (n, K, 3) in Å."""
         lengths = torch.linalg.vector_norm(vectors, dim=-1)
         directions = [
             monomials @ self.table("polyadic", rank)
-            for rank, monomials in enumerate(
-                polyadics(vectors / lengths[..., None], settings.max_rank)
-            )
+            for rank, monomials in enumerate(polyadics(vectors / lengths[..., None], self.max_rank))
         ]
         matrices = {
             path: (directions[path[1]] @ self.table("product", *path))
@@ -60,11 +53,4 @@ class EdgeGeometry(ExactTables):
             .flatten(1, 2)
             for path in self.paths
         }
-        basis = radial_basis(
-            lengths, settings.cutoff, settings.radial_basis, settings.radial_degree
-        )
-        cut = envelope(lengths / settings.cutoff)[..., None]
-        present = mask[..., None].to(basis)
-        if settings.cutoff_on == "basis":
-            return Geometry(directions, matrices, basis * cut, present)
-        return Geometry(directions, matrices, basis, cut * present)
+        return Geometry(lengths, directions, matrices)

@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.decomposition import signature
-from camp.cartesian.natural import product_table
+from camp.cartesian.natural.decomposition import signature
+from camp.cartesian.natural.tensors import product_table
 from camp.models.carnet.channels import uniform
 from camp.models.carnet.tables import ExactTables
 from camp.targets import Target

@@ -4,13 +4,13 @@ Features and moments are natural tensors in packed form, for each rank l a tenso
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.natural import product_table
+from camp.cartesian.natural.tensors import product_table
 from camp.graph.edges import Edges, neighbour_values, sum_at_neighbours
 from camp.models.carnet.channels import uniform
 from camp.models.carnet.geometry import Geometry
@@ -53,8 +53,22 @@ class AtomicMoments(nn.Module):
         self.path_weights = path_weights(paths, channels)
         self.normalisation = 1.0 / math.sqrt(average_neighbours)
 
-    def forward(self, features: Sequence[Tensor], geometry: Geometry, edges: Edges) -> list[Tensor]:
-        """Moments of all ranks."""
+    def radial_functions(self, basis: Tensor, cut: Tensor) -> Iterator[Tensor]:
+        """w R of all paths, normalised; arguments and results as for :class:`RadialFunctions`."""
+        weights = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
+        return self.radial(basis, cut, weights)
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        geometry: Geometry,
+        radial: Iterable[Tensor],
+        edges: Edges,
+    ) -> list[Tensor]:
+        """Moments of all ranks.
+
+        :param radial: as from :meth:`radial_functions`.
+        """
 
         def product(path: Path) -> Tensor:
             """[x_{l₁} × D_{l₂}]_{l₃} of an atom's features and the directions in which its
@@ -69,9 +83,11 @@ class AtomicMoments(nn.Module):
             return sum_at_neighbours(sent.flatten(2), edges).unflatten(1, sent.shape[2:])
 
         scalars = neighbour_values(features[0][:, 0, :], edges)
-        return self._moments(scalars, geometry, product, total)
+        return self._moments(scalars, geometry, radial, product, total)
 
-    def of_rows(self, features: Sequence[Tensor], geometry: Geometry) -> list[Tensor]:
+    def of_rows(
+        self, features: Sequence[Tensor], geometry: Geometry, radial: Iterable[Tensor]
+    ) -> list[Tensor]:
         """The same for some of the atoms, from the features of their neighbours
         (r, K, 2l+1, u); takes more time for each edge.
         """
@@ -83,12 +99,14 @@ class AtomicMoments(nn.Module):
             matrices = (-1) ** l2 * geometry.matrices[path].unflatten(1, (-1, 2 * l3 + 1))
             return matrices @ features[l1]
 
-        return self._moments(features[0][:, :, 0], geometry, product, lambda sent: sent.sum(1))
+        scalars = features[0][:, :, 0]
+        return self._moments(scalars, geometry, radial, product, lambda sent: sent.sum(1))
 
     def _moments(
         self,
         scalars: Tensor,
         geometry: Geometry,
+        radial: Iterable[Tensor],
         product: Callable[[Path], Tensor],
         total: Callable[[Tensor], Tensor],
     ) -> list[Tensor]:
@@ -96,14 +114,13 @@ class AtomicMoments(nn.Module):
         :param product: of a path from l₁ > 0, for every edge (n, K or 1, 2l₃+1, u).
         :param total: sum over edges of such values.
         """
-        weights = torch.cat(list(self.path_weights))[:, None, :] * self.normalisation
-        radial = self.radial(geometry.radial_basis, geometry.cut, weights)
+        functions = iter(radial)
         moments = []
         for rank, paths in enumerate(self.paths):
             moment = scalars.new_zeros(scalars.shape[0], 2 * rank + 1, scalars.shape[2])
             sent = None
             for path in paths:
-                function = next(radial)
+                function = next(functions)
                 if path[0] == 0:
                     numbers = function * scalars
                     moment = torch.bmm(geometry.directions[rank].transpose(1, 2), numbers)

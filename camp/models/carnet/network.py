@@ -3,12 +3,14 @@
 All tensors are natural ones in packed form; features are, for each rank l, (n, 2l+1, channels).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from camp.cartesian.decomposition import signature
+from camp.cartesian.natural.decomposition import signature
+from camp.cartesian.radial import envelope
 from camp.errors import InputError
 from camp.graph.edges import Edges
 from camp.models.carnet.channels import channel_map
@@ -16,14 +18,22 @@ from camp.models.carnet.geometry import EdgeGeometry
 from camp.models.carnet.heads import Readout, TensorHead
 from camp.models.carnet.moments import AtomicMoments, HyperMoments
 from camp.models.carnet.paths import Path, product_paths
-from camp.models.carnet.radial import RadialFunctions, number_of_functions, typical_size
+from camp.models.carnet.radial import (
+    RadialFunctions,
+    number_of_functions,
+    radial_basis,
+    typical_size,
+)
 from camp.models.carnet.repulsion import ZblRepulsion
 from camp.models.carnet.settings import CarNetSettings
 from camp.models.chunks import in_chunks
 from camp.targets import ENERGY, Target
 
-# The atomic moments of a layer from its features: all that CarNet does on edges.
-MomentsOf = Callable[[AtomicMoments, Sequence[Tensor]], list[Tensor]]
+# Index of the layer and its features → its atomic moments: all that CarNet does on edges.
+MomentsOf = Callable[[int, Sequence[Tensor]], list[Tensor]]
+# Lengths (n, K) in Å and mask (n, K) of edges → index of a layer → its radial functions (n, K, u)
+# of all paths; zero in an empty slot.
+RadialOf = Callable[[Tensor, Tensor], Callable[[int], Iterable[Tensor]]]
 
 
 class CarNetLayer(nn.Module):
@@ -74,11 +84,14 @@ class CarNetLayer(nn.Module):
         )
 
     def forward(
-        self, features: Sequence[Tensor], one_hot: Tensor, atomic_moments: MomentsOf
+        self,
+        features: Sequence[Tensor],
+        one_hot: Tensor,
+        atomic_moments: Callable[[Sequence[Tensor]], list[Tensor]],
     ) -> list[Tensor]:
         """Features of all ranks, old to new; one_hot (n, species)."""
         mixed = features if self.input_map is None else self.input_map(features, one_hot)
-        moments = self.moment_map(atomic_moments(self.atomic, mixed), one_hot)
+        moments = self.moment_map(atomic_moments(mixed), one_hot)
         messages = self.hyper(moments)
         if self.message_map is not None:
             messages = self.message_map(messages, one_hot)
@@ -117,7 +130,7 @@ class CarNet(nn.Module):
         self.embedding = nn.Parameter(torch.randn(self.species, channels))
         in_ranks = [0, *ranks[:-1]]
         self.geometry = EdgeGeometry(
-            settings,
+            settings.max_rank,
             [
                 path
                 for in_rank in in_ranks
@@ -154,15 +167,23 @@ class CarNet(nn.Module):
         )
         self.read_layers = read
 
-    def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
+    def forward(
+        self,
+        edges: Edges,
+        *,
+        slots_per_chunk: int | None = None,
+        radial_functions: RadialOf | None = None,
+    ) -> dict[str, Tensor]:
         """Values of n atoms: ``"energy"`` (n,) in network units with ``"repulsion"`` (n,) in eV,
         and the packed natural parts (n, D) of every tensor target under its name.
 
         :param slots_per_chunk: keep the edge arrays of so many neighbour slots at a time, not of
             all; then parameters have no gradients.
+        :param radial_functions: instead of the model's own.
         """
         one_hot = self.one_hot(edges.species, edges.vectors.dtype)
-        features = self.features(one_hot, self.atomic_moments(edges, slots_per_chunk))
+        moments = self.atomic_moments(edges, slots_per_chunk, radial_functions)
+        features = self.features(one_hot, moments)
         values = {}
         if self.energy is not None:
             values["energy"] = self.energy([layer[0] for layer in features])[:, 0]
@@ -178,21 +199,52 @@ class CarNet(nn.Module):
         """
         return torch.eye(self.species, dtype=dtype, device=species.device)[species]
 
-    def atomic_moments(self, edges: Edges, slots_per_chunk: int | None = None) -> MomentsOf:
-        """All that happens on edges; argument as for :meth:`forward`."""
+    def atomic_moments(
+        self,
+        edges: Edges,
+        slots_per_chunk: int | None = None,
+        radial_functions: RadialOf | None = None,
+    ) -> MomentsOf:
+        """All that happens on edges; arguments as for :meth:`forward`."""
+        radial_of = radial_functions or self.radial_functions
         if slots_per_chunk is None:
-            geometry = self.geometry(edges.vectors, edges.mask)
-            return lambda atomic, features: atomic(features, geometry, edges)
+            geometry = self.geometry(edges.vectors)
+            radial = radial_of(geometry.lengths, edges.mask)
+            return lambda layer, features: self.atomic(layer)(
+                features, geometry, radial(layer), edges
+            )
 
-        def in_rows(atomic: AtomicMoments, features: Sequence[Tensor]) -> list[Tensor]:
+        def in_rows(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
             def of_rows(own: Sequence[Tensor], of_neighbours: Sequence[Tensor]) -> list[Tensor]:
                 vectors, mask = own
-                return atomic.of_rows(of_neighbours, self.geometry(vectors, mask))
+                geometry = self.geometry(vectors)
+                radial = radial_of(geometry.lengths, mask)(layer)
+                return self.atomic(layer).of_rows(of_neighbours, geometry, radial)
 
             own = (edges.vectors, edges.mask)
             return in_chunks(of_rows, own, features, edges.neighbours, slots=slots_per_chunk)
 
         return in_rows
+
+    def radial_functions(self, lengths: Tensor, mask: Tensor) -> Callable[[int], Iterable[Tensor]]:
+        """Lengths (n, K) in Å and mask (n, K) → index of a layer → its radial functions."""
+        settings = self.settings
+        basis = radial_basis(
+            lengths, settings.cutoff, settings.radial_basis, settings.radial_degree
+        )
+        cut = envelope(lengths / settings.cutoff)[..., None]
+        present = mask[..., None].to(basis)
+        if settings.cutoff_on == "basis":
+            basis, cut = basis * cut, present
+        else:
+            cut = cut * present
+        return lambda layer: self.atomic(layer).radial_functions(basis, cut)
+
+    def atomic(self, layer: int) -> AtomicMoments:
+        """The part of a layer that works on edges."""
+        module = self.layers[layer]
+        assert isinstance(module, CarNetLayer)
+        return module.atomic
 
     def features(self, one_hot: Tensor, atomic_moments: MomentsOf) -> list[list[Tensor]]:
         """The features after every layer; one_hot (n, species).
@@ -201,8 +253,8 @@ class CarNet(nn.Module):
         """
         features = [(one_hot @ self.embedding)[:, None, :]]
         found = []
-        for layer in self.layers:
-            features = layer(features, one_hot, atomic_moments)
+        for number, layer in enumerate(self.layers):
+            features = layer(features, one_hot, partial(atomic_moments, number))
             found.append(features)
         return found
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camp.cartesian.decomposition import parse_symmetry, rank_of, signature
+from camp.cartesian.natural.decomposition import parse_symmetry, rank_of, signature
 from camp.errors import InputError, reason
 from camp.files import read_checkpoint, read_json
 from camp.models.carnet.settings import CarNetSettings

@@ -14,9 +14,9 @@ from camp.models.cace.edge_basis import cutoff_function
 from camp.models.cace.network import Cace
 from camp.models.cace.settings import CaceSettings
 from camp.models.cace.symmetrise import number_of_features
-from camp.models.description import Description
+from camp.potential.potential import Potential
 from tests import literal_cace
-from tests.models.cace.potential import NetworkPotential
+from tests.models.cace.edges import edges_of
 from tests.physics import PotentialPhysics, random_structure
 
 ALL_MESSAGES = dict(memory=True, message_ar=True, message_bchi=True)
@@ -36,15 +36,15 @@ def make_settings(**changes):
 
 def make_potential(seed=0, species=(1, 6, 8), **changes):
     torch.manual_seed(seed)
-    settings = make_settings(**changes)
-    network = Cace(settings, species).double()
+    potential = Potential(
+        make_settings(**changes),
+        species=species,
+        energy_scale=0.7,
+        energy_shift=[-1.0 * k for k in range(1, len(species) + 1)],
+    ).double()
     # As after training: the initial Bessel functions have a zero at the cutoff of their own.
-    network.edge_basis.radial.frequencies.data *= 1.1
-    shift = tuple(-1.0 * k for k in range(1, len(species) + 1))
-    parameters = {name: value.clone() for name, value in network.state_dict().items()}
-    return NetworkPotential(
-        Description(settings, species, parameters, energy_scale=(0.7,), energy_shift=shift)
-    )
+    potential.model.edge_basis.radial.frequencies.data *= 1.1
+    return potential
 
 
 class TestPhysicsOfTheWaterModel(PotentialPhysics):
@@ -88,8 +88,8 @@ ARCHITECTURES = [
 def test_equals_the_literal_formulas(changes):
     """A, B, energies, forces on edges, and the gradient of a loss on these, against plain loops."""
     potential = make_potential(**changes)
-    network = potential.network
-    edges = potential.edges(build_graph(random_structure(potential, atoms=6, cell=5.0), 4.0))
+    network = potential.model
+    edges = edges_of(potential, build_graph(random_structure(potential, atoms=6, cell=5.0), 4.0))
     literal_edges = literal_cace.edge_list(edges.mask, edges.neighbours, edges.vectors)
 
     ours = network.layers(edges)
@@ -172,7 +172,7 @@ def test_polynomial_of_order_six_is_the_usual_one():
 
 def test_a_new_model_starts_with_different_embeddings_and_exact_directions():
     """Equal ones make χ symmetric in its channels (a, b) and (b, a), which then learn the same."""
-    network = make_potential().network
+    network = make_potential().model
     assert not torch.isclose(network.sender, network.receiver).any()
     assert network.settings.direction_epsilon == 0
 
@@ -184,17 +184,17 @@ def test_initial_features_are_of_the_size_of_one():
         for seed in range(4):
             potential = make_potential(seed=seed, species=species, message_passes=0, embedding=4)
             structure = random_structure(potential, seed=seed, atoms=25, cell=cell)
-            ((_, b),) = potential.network.layers(potential.edges(build_graph(structure, 4.0)))
+            ((_, b),) = potential.model.layers(edges_of(potential, build_graph(structure, 4.0)))
             sizes.append(b.square().mean().sqrt().item())
         assert 0.05 < np.mean(sizes) < 50
 
 
 def test_without_reverse_slots_the_same():
     potential = make_potential(message_passes=2, **ALL_MESSAGES)
-    edges = potential.edges(build_graph(random_structure(potential), 4.0))
+    edges = edges_of(potential, build_graph(random_structure(potential), 4.0))
     results = []
     for one in (edges, replace(edges, reverse=None)):
-        energy = potential.network(one)["energy"]
+        energy = potential.model(one)["energy"]
         results += [energy, *torch.autograd.grad(energy.sum(), edges.vectors)]
     torch.testing.assert_close(results[0], results[2])
     torch.testing.assert_close(results[1], results[3])
@@ -203,7 +203,7 @@ def test_without_reverse_slots_the_same():
 def test_traces_with_any_sizes_and_for_several_models():
     """The gradient of a loss on forces as one traced function: sizes symbolic, models together."""
     potential = make_potential(max_l=1, max_nu=2, message_passes=1, **ALL_MESSAGES)
-    network = potential.network
+    network = potential.model
     names = [name for name, p in network.named_parameters() if p.requires_grad]
 
     def step(parameters, species, vectors, neighbours, mask, reverse):
@@ -220,7 +220,7 @@ def test_traces_with_any_sizes_and_for_several_models():
         return edges.species, edges.vectors.detach(), edges.neighbours, edges.mask, edges.reverse
 
     first, second = (
-        potential.edges(build_graph(random_structure(potential, seed=k, atoms=7 + k), 4.0))
+        edges_of(potential, build_graph(random_structure(potential, seed=k, atoms=7 + k), 4.0))
         for k in range(2)
     )
     parameters = [network.get_parameter(name).detach() for name in names]

@@ -8,13 +8,14 @@ import torch
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
+import camp
 from camp.errors import InputError
 from camp.graph import build_graph
 from camp.models.cace.network import Cace
 from camp.models.cace.published import EV_PER_KCAL_MOL, read
 from camp.models.cace.symmetrise import number_of_features
 from tests.models.cace import published_module as published
-from tests.models.cace.potential import NetworkPotential
+from tests.models.cace.edges import edges_of
 
 WEIGHTS = {
     "water": "cacefit/fit-water/best_model.pth",
@@ -37,7 +38,7 @@ def structures(results):
 
 def check(path, results, dtype, *, tolerance):
     """Energies, forces and stress of all structures; energies with E0 where it is known."""
-    potential = NetworkPotential(read(path, {})).to(dtype)
+    potential = camp.load(path).to(dtype)
     ev = float(results["to_eV"]) if "to_eV" in results else 1.0
     assert potential.cutoff == results["cutoff"]
     assert potential.species == tuple(sorted(results["species"]))
@@ -83,7 +84,7 @@ def test_features_are_the_published_ones(shared_data, oracle):
     for name, weights in WEIGHTS.items():
         paths[oracle / "published" / f"{name}.npz"] = shared_data / "mirror" / weights
     for path, weights in paths.items():
-        potential = NetworkPotential(read(weights, {})).double()
+        potential = camp.load(weights).double()
         with np.load(path) as results:
             for k, atoms in structures(results):
                 if f"{k}_B" in results:
@@ -92,10 +93,10 @@ def test_features_are_the_published_ones(shared_data, oracle):
 
 def check_features(potential, atoms, expected_b, expected_a):
     """Expected are arrays (atoms, N, features or monomials, C, T + 1), of the first atoms only."""
-    settings = potential.network.settings
+    settings = potential.model.settings
     shape = (len(atoms), -1, settings.radial_functions, settings.channels)
-    edges = potential.edges(build_graph(atoms, settings.cutoff))
-    for t, (a, b) in enumerate(potential.network.layers(edges)):
+    edges = edges_of(potential, potential.graph(atoms))
+    for t, (a, b) in enumerate(potential.model.layers(edges)):
         found = b.detach().view(shape).transpose(1, 2)[: len(expected_b)].numpy()
         largest = max(1.0, np.abs(expected_b[..., t]).max())
         np.testing.assert_allclose(found, expected_b[..., t], rtol=0, atol=1e-9 * largest)

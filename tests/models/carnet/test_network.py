@@ -7,8 +7,8 @@ from ase import Atoms
 from ase.build import bulk
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from camp.cartesian.decomposition import split_packed
-from camp.cartesian.natural import unpack
+from camp.cartesian.natural.decomposition import split_packed
+from camp.cartesian.natural.tensors import unpack
 from camp.errors import InputError
 from camp.graph import batch_graphs, build_graph, edges
 from camp.graph.edges import Edges

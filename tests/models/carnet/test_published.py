@@ -11,8 +11,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 import camp
 from camp.cartesian import stiffness_to_voigt
-from camp.cartesian.decomposition import split_packed
-from camp.cartesian.natural import unpack
+from camp.cartesian.natural.decomposition import split_packed
+from camp.cartesian.natural.tensors import unpack
 from camp.errors import InputError
 from camp.graph.edges import Edges
 from camp.models.carnet.published import read
@@ -88,7 +88,8 @@ def test_features_after_every_layer(shared_carnet, name):
         edges = edges_of(potential, potential.graph(atoms))
         with torch.no_grad():
             one_hot = network.one_hot(edges.species, potential.dtype)
-            found = network.features(one_hot, network.atomic_moments(edges))
+            moments = network.atomic_moments(edges, network.radial_functions)
+            found = network.features(one_hot, moments)
         for t, features in enumerate(found):
             if f"features_{t}" in expected:
                 full = [entries(x.mT, rank) for rank, x in enumerate(features)]

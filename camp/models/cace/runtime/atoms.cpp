@@ -1,12 +1,12 @@
 // What a layer of CACE does on atoms, between one sum over neighbours and the next:
 //
-//   A_{u,l} = theta^R_b sum_m W^{d(l)}_{m,u} sum_{q(u),m,l} + kappa^{d(l)}_u A'_{u,l}
+//   A_{u,l} = theta^R_b sum_m W^{d(l)}_{m,u} sum_{q(u),m,l} + kappa^{d(l)}_u A'_{u,l} + P_{u,l}
 //   B_{k,u} = products of A of the same u
 //   y       = H(B), times theta^S for the sums of the next layer
 //   z       = first layer of the readout, summed over all layers of CACE
 //
 // with u = (a, b, n): channel (a, b) of sender and receiver, radial function n; A' that of the layer
-// before, where the model has a memory. MAX_RANK is the largest degree, BLOCKS as in
+// before, where the model has a memory, and P the messages of decays.cpp, where it has those. MAX_RANK is the largest degree, BLOCKS as in
 // degree_sums.cpp. All arrays but sums and features are in tiles, B in the order (u, k).
 
 #include <vector>
@@ -17,7 +17,7 @@
 
 struct Layer {
     int64_t embedding, raw, mixed;  // numbers of a and b, m, n
-    int64_t received;               // of q: as many as there are a, or pairs (a, b)
+    int64_t received;               // of q: as many as there are a, or pairs (a, b); 0: no sums
     Contractions products;
     int64_t features;       // of k
     const int64_t *places;  // where the products have them
@@ -98,6 +98,32 @@ void store_sums(const Layer &layer, const Tile &tile, const Vector *values, Real
     }
 }
 
+// Functions u of atoms (atoms, blocks, components, lanes of u): adds them to (u, components) of a
+// tile.
+void add_functions(const Tile &tile, int64_t functions, const Real *values, Vector *result) {
+    const int64_t size = (functions + lanes - 1) / lanes * all_components * lanes;
+    for (int64_t lane = 0; lane < tile.count; ++lane) {
+        const Real *of_atom = values + (tile.first + lane) * size;
+        for (int64_t u = 0; u < functions; ++u)
+            for (int c = 0; c < all_components; ++c)
+                result[u * all_components + c][lane] +=
+                    of_atom[(u / lanes * all_components + c) * lanes + u % lanes];
+    }
+}
+
+// The reverse, with zeros in lanes of no function.
+void store_functions(const Tile &tile, int64_t functions, const Vector *values, Real *result) {
+    const int64_t size = (functions + lanes - 1) / lanes * all_components * lanes;
+    for (int64_t lane = 0; lane < tile.count; ++lane) {
+        Real *of_atom = result + (tile.first + lane) * size;
+        std::fill_n(of_atom, size, 0);
+        for (int64_t u = 0; u < functions; ++u)
+            for (int c = 0; c < all_components; ++c)
+                of_atom[(u / lanes * all_components + c) * lanes + u % lanes] =
+                    values[u * all_components + c][lane];
+    }
+}
+
 // Calls a function for all u, with the place of q(u) among sums (q, m, components).
 template <typename Function>
 void for_each_function(const Layer &layer, Function function) {
@@ -110,7 +136,7 @@ void for_each_function(const Layer &layer, Function function) {
         }
 }
 
-// A from sums and A'.
+// A from sums, if there are any, and A'.
 void mix(const Layer &layer, const Vector *receiver, const Vector *sums, const Vector *before,
          Vector *basis) {
     const int64_t functions = layer.embedding * layer.embedding * layer.mixed;
@@ -120,7 +146,7 @@ void mix(const Layer &layer, const Vector *receiver, const Vector *sums, const V
             const int64_t row = degree * functions + u;
             const Real *weight = layer.mixing + row * layer.raw;
             Vector sum[count]{};
-            for (int64_t m = 0; m < layer.raw; ++m)
+            for (int64_t m = 0; m < layer.raw && layer.received; ++m)
                 repeat<count>([&](int c) {
                     sum[c] += sums[place + m * all_components + first + c] * weight[m];
                 });
@@ -146,7 +172,7 @@ void mix_backward(const Layer &layer, const Vector *receiver, const Vector *of_b
             const Vector *outer = of_basis + u * all_components + first;
             Vector scaled[count];
             repeat<count>([&](int c) { scaled[c] = outer[c] * receiver[b]; });
-            for (int64_t m = 0; m < layer.raw; ++m)
+            for (int64_t m = 0; m < layer.raw && layer.received; ++m)
                 repeat<count>([&](int c) {
                     of_sums[place + m * all_components + first + c] += scaled[c] * weight[m];
                 });
@@ -158,14 +184,14 @@ void mix_backward(const Layer &layer, const Vector *receiver, const Vector *of_b
     });
 }
 
-// Sums (atoms, q, blocks, components) to A and, unless this is the last layer, to what is kept of H
-// and to the features that are sent (atoms, kinds, q). Adds to z, whose tiles have room for all that
-// is kept of the readout.
+// Sums (atoms, q, blocks, components) and P (atoms, blocks of u, components) to A, also in the form
+// of P, to what is kept of H, and to the features that are sent (atoms, kinds, q); all but sums, A
+// and z may be missing. Adds to z, whose tiles have room for all that is kept of the readout.
 void forward(const Part &part, const Layer *layer, const int64_t *species, const Real *sums,
-             const Vector *before, Vector *basis, const Readout *readout, Vector *z,
-             const Message *message, Vector *kept, Real *sent) {
+             const Vector *before, const Real *decayed, Vector *basis, Real *sent_basis,
+             const Readout *readout, Vector *z, const Message *message, Vector *kept, Real *sent) {
     const Sizes sizes(*layer);
-    const int64_t heads = layer->heads.outputs;
+    const int64_t heads = layer->heads.outputs, functions = sizes.channels * layer->mixed;
     std::vector<Vector> sum(sizes.sums), receiver(layer->embedding), sender(layer->embedding),
         tensors(layer->products.size), features(sizes.features), products(heads);
     for_each_tile(part, [&](const Tile &tile) {
@@ -174,6 +200,8 @@ void forward(const Part &part, const Layer *layer, const int64_t *species, const
         tile.look_up(layer->receiver, species, layer->embedding, receiver.data());
         mix(*layer, receiver.data(), sum.data(),
             before ? before + tile.place * sizes.basis : nullptr, own);
+        if (decayed) add_functions(tile, functions, decayed, own);
+        if (sent_basis) store_functions(tile, functions, own, sent_basis);
         Vector *feature = features.data();
         for (int64_t k = 0; k < sizes.basis; k += all_components) {
             std::copy_n(own + k, all_components, tensors.data());
@@ -200,13 +228,14 @@ void forward(const Part &part, const Layer *layer, const int64_t *species, const
 }
 
 // From the derivatives with respect to z, to what is sent (copies, atoms, kinds, q, blocks, lanes),
-// to be added up over copies, blocks and lanes, and, in `of_basis`, to A as far as it comes from the
-// memory of the next layer: that with respect to sums and in `of_before` with respect to A'.
+// to be added up over copies, blocks and lanes, to A in the form of P, in copies as well, and, in
+// `of_basis`, to A as far as the next layer remembers it: those with respect to sums, P and A'.
 void backward(const Part &part, const Layer *layer, const int64_t *species, const Vector *basis,
-              const Readout *readout, const Vector *of_z, const Message *message,
-              const Vector *kept, const Copies<Vector> *of_sent, const Vector *of_basis, Real *of_sums,
-              Vector *of_before) {
+              const Vector *of_z, const Message *message, const Vector *kept,
+              const Copies<Vector> *of_sent, const Copies<Vector> *of_sent_basis,
+              const Vector *of_basis, Real *of_sums, Real *of_decayed, Vector *of_before) {
     const Sizes sizes(*layer);
+    const int64_t functions = sizes.channels * layer->mixed;
     std::vector<Vector> of_sum(sizes.sums), receiver(layer->embedding), sender(layer->embedding),
         tensors(layer->products.size), of_tensors(layer->products.size),
         of_features(sizes.features), of_products(layer->heads.outputs), of_own(sizes.basis);
@@ -247,6 +276,13 @@ void backward(const Part &part, const Layer *layer, const int64_t *species, cons
         if (of_basis)
             for (int64_t k = 0; k < sizes.basis; ++k)
                 of_own[k] += of_basis[tile.place * sizes.basis + k];
+        if (of_sent_basis)
+            for (int64_t copy = 0; copy < of_sent_basis->count; ++copy) {
+                const Vector *terms = of_sent_basis->values + copy * of_sent_basis->stride;
+                add_functions(tile, functions, reinterpret_cast<const Real *>(terms),
+                              of_own.data());
+            }
+        if (of_decayed) store_functions(tile, functions, of_own.data(), of_decayed);
         std::fill(of_sum.begin(), of_sum.end(), Vector{});
         tile.look_up(layer->receiver, species, layer->embedding, receiver.data());
         mix_backward(*layer, receiver.data(), of_own.data(), of_sum.data(),

@@ -23,6 +23,28 @@ class Kept(NamedTuple):
     message: Tensor | None
 
 
+class Received(NamedTuple):
+    """What makes A of a layer."""
+
+    sums: Tensor | None  # over neighbours
+    remembered: Tensor | None  # A of the layer before, in tiles
+    decayed: Tensor | None  # messages Ar, (n, *function_shape)
+
+
+class Sent(NamedTuple):
+    """What the neighbours need for the next layer."""
+
+    features: Tensor | None  # (n, kinds, factors), for the sums
+    basis: Tensor | None  # A, (n, *function_shape), for the messages Ar
+
+
+class OfSent(NamedTuple):
+    """Derivatives with respect to :class:`Sent`, to be added up over copies."""
+
+    features: Copies | None
+    basis: Copies | None
+
+
 class CompiledReadout:
     """The readout of a trained model, but for its first layer, in one precision.
 
@@ -77,10 +99,8 @@ class CompiledAtoms:
         message = None if following is None else following.bchi
         k, n = settings.embedding, settings.radial_functions
         self.values = k * k * n * sum(model.mixing.degrees)
-
-        def own_order(values: Tensor) -> Tensor:
-            """(…, radial functions · channels) → (…, channels · radial functions)"""
-            return values.unflatten(-1, (n, k * k)).transpose(-2, -1).flatten(-2)
+        functions = Blocks(k * k * n, dtype)
+        self.function_shape = functions.blocks, sum(model.mixing.degrees), functions.lanes
 
         program, places = _products(model.symmetrisation)
         products = Contractions(program)
@@ -88,14 +108,14 @@ class CompiledAtoms:
         if message is not None:
             heads.append(linear_layers(message.network)[0].weight)
         columns = torch.cat(heads).detach()  # (outputs, features · radial functions · channels)
-        columns = own_order(columns.view(len(columns), len(places), -1))
+        columns = own_order(columns.view(len(columns), len(places), -1), n)
         weights = torch.stack([w.detach().flatten(2) for w in model.mixing.weights])
         receiver = model.sender if model.receiver is None else model.receiver
         kept = (
             places,
             weights.permute(0, 3, 2, 1),  # (degrees, channels, radial functions, raw ones)
             receiver.detach() * (1.0 if before is None else before.norm),
-            None if memory is None else own_order(memory.detach()),
+            None if memory is None else own_order(memory.detach(), n),
         )
         tensors = [
             None
@@ -108,7 +128,7 @@ class CompiledAtoms:
         self._kept = (products, tensors, matrix)
         self._layer = _Layer(
             *(k, settings.raw_radial_functions, n),
-            received(model, layer),
+            factors(model, layer),
             products,
             len(places),
             *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
@@ -118,6 +138,7 @@ class CompiledAtoms:
         )
         self.message = None if message is None else _PackedMessage(model, message, dtype)
         self.has_memory = memory is not None
+        self.is_first = layer == 0
 
     def kept(self, atoms: int, threads: int, dtype: torch.dtype) -> Kept:
         """Room for what :meth:`backward` needs of :meth:`forward`."""
@@ -131,19 +152,18 @@ class CompiledAtoms:
         self,
         steps: Steps,
         species: Tensor,
-        sums: Tensor,
-        before: Tensor | None,
+        received: Received,
         kept: Kept,
         z: Tensor,
-        sent: Tensor | None,
+        sent: Sent,
     ) -> None:
-        """From sums over neighbours, and A of the layer before if there is a memory, to what is
-        kept, and to features (n, kinds, factors) for the next sums, except in the last layer. Adds
-        to the products of the first layer of the readout.
+        """From what is received to what is kept and to what is sent; adds to the products of the
+        first layer of the readout.
         """
         message = None if self.message is None else self.message.structure
-        given = (self._layer, species, sums, before, kept.basis, self.readout.structure)
-        steps.add(self._forward, *given, z, message, kept.message, sent)
+        given = (self._layer, species, received.sums, received.remembered, received.decayed)
+        results = (kept.basis, sent.basis, self.readout.structure, z)
+        steps.add(self._forward, *given, *results, message, kept.message, sent.features)
 
     def backward(
         self,
@@ -151,23 +171,30 @@ class CompiledAtoms:
         species: Tensor,
         kept: Kept,
         of_z: Tensor,
-        of_sent: Copies | None,
-        of_basis: Tensor | None,
-        of_sums: Tensor,
-        of_before: Tensor | None,
+        of_sent: OfSent,
+        of_remembered: Tensor | None,
+        of_received: Received,
     ) -> None:
         """From derivatives with respect to the results, and to A as far as the next layer remembers
-        it, to that with respect to the sums and to A of the layer before.
+        it, to those with respect to what is received.
         """
         message = None if self.message is None else self.message.structure
-        given = (self._layer, species, kept.basis, self.readout.structure, of_z)
-        others = (message, kept.message, of_sent, of_basis, of_sums, of_before)
-        steps.add(self._backward, *given, *others, together=True)
+        given = (self._layer, species, kept.basis, of_z, message, kept.message)
+        outer = (of_sent.features, of_sent.basis, of_remembered)
+        results = (of_received.sums, of_received.decayed, of_received.remembered)
+        steps.add(self._backward, *given, *outer, *results, together=True)
 
 
-def received(model: Cace, layer: int) -> int:
-    """Factors q of the sums that a layer begins with."""
+def own_order(values: Tensor, radial_functions: int) -> Tensor:
+    """(…, radial functions · channels) → (…, channels · radial functions)"""
+    return values.unflatten(-1, (radial_functions, -1)).transpose(-2, -1).flatten(-2)
+
+
+def factors(model: Cace, layer: int) -> int:
+    """Factors q of the sums that a layer begins with; 0: it has none."""
     settings = model.settings
+    if layer and not settings.message_bchi:
+        return 0
     return settings.embedding if layer == 0 or settings.shared_channels else settings.channels
 
 

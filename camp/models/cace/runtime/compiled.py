@@ -9,19 +9,40 @@ from torch import Tensor
 
 from camp.errors import InputError
 from camp.graph.edges import Edges
+from camp.models.cace.messages import MessagePass
 from camp.models.cace.network import Cace
-from camp.models.cace.runtime.atoms import CompiledAtoms, CompiledReadout, Kept, kinds, received
+from camp.models.cace.runtime.atoms import (
+    CompiledAtoms,
+    CompiledReadout,
+    Kept,
+    OfSent,
+    Received,
+    Sent,
+    factors,
+    kinds,
+)
+from camp.models.cace.runtime.decays import CompiledDecays
 from camp.runtime.degree_sums import DegreeSums, EdgeRows
+from camp.runtime.library import Blocks
 from camp.runtime.mlp import tiles
 from camp.runtime.splines import SplineTables
 from camp.runtime.team import Copies, Steps
 
 
 class _Layer(NamedTuple):
-    """Sums over neighbours, and what follows on atoms."""
+    """What a layer receives from the neighbours, and what follows on atoms."""
 
-    sums: DegreeSums
+    sums: DegreeSums | None
+    decays: CompiledDecays | None
     atoms: CompiledAtoms
+
+
+class _Passed(NamedTuple):
+    """A layer, and what its reverse pass needs of the forward pass."""
+
+    layer: _Layer
+    kept: Kept
+    sent: Sent  # of the layer before
 
 
 class _Packed(NamedTuple):
@@ -39,15 +60,12 @@ class CompiledCace:
     :param model: trained; its weights are copied on first use and after :meth:`forget`.
     :param splines: its radial functions.
     :param dtype: a precision to compile for now; others follow when they are used.
-    :raises InputError: messages or features that are not compiled, or see
-        :func:`camp.runtime.library.load`.
+    :raises InputError: features that are not compiled, or see :func:`camp.runtime.library.load`.
     """
 
     def __init__(self, model: Cace, splines: SplineTables, dtype: torch.dtype):
         if model.settings.triples_of_pairs:
             raise InputError("the features of the oldest CACE models are not compiled")
-        if model.passes and (model.settings.message_ar or not model.settings.message_bchi):
-            raise InputError("CACE is compiled for Bχ messages, with or without memory, only")
         self.model = model
         self.splines = splines
         self._packed: dict[torch.dtype, _Packed] = {}
@@ -69,25 +87,33 @@ class CompiledCace:
 
     def _in_precision(self, dtype: torch.dtype) -> _Packed:
         if dtype not in self._packed:
-            model, settings = self.model, self.model.settings
+            model = self.model
             readout = CompiledReadout(model, dtype)
             layers = [
-                _Layer(
-                    DegreeSums(
-                        max_degree=settings.max_l,
-                        functions=settings.raw_radial_functions,
-                        factors=received(model, layer),
-                        kinds=kinds(model, layer),
-                        dtype=dtype,
-                    ),
-                    CompiledAtoms(model, layer, readout, dtype),
-                )
-                for layer in range(len(model.passes) + 1)
+                self._layer(number, readout, dtype) for number in range(len(model.passes) + 1)
             ]
             sender = model.sender.detach().to(dtype)[:, None, :].contiguous()
-            table = layers[0].sums.layout.pack(self.splines.table(0))
+            layout = Blocks(model.settings.raw_radial_functions, dtype)
+            table = layout.pack(self.splines.table(0))
             self._packed[dtype] = _Packed(sender, table, layers, readout)
         return self._packed[dtype]
+
+    def _layer(self, number: int, readout: CompiledReadout, dtype: torch.dtype) -> _Layer:
+        model, settings = self.model, self.model.settings
+        sums = decays = None
+        if received := factors(model, number):
+            sums = DegreeSums(
+                max_degree=settings.max_l,
+                functions=settings.raw_radial_functions,
+                factors=received,
+                kinds=kinds(model, number),
+                dtype=dtype,
+            )
+        before = model.passes[number - 1] if number else None
+        if isinstance(before, MessagePass) and before.ar is not None:
+            cut = self.splines.table(1)
+            decays = CompiledDecays(model, before.ar, before.norm, cut, dtype)
+        return _Layer(sums, decays, CompiledAtoms(model, number, readout, dtype))
 
 
 class _Energies(torch.autograd.Function):
@@ -95,28 +121,31 @@ class _Energies(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, vectors: Tensor, packed: _Packed, edges: EdgeRows, species: Tensor):
-        atoms, threads, dtype = edges.atoms, edges.threads, vectors.dtype
+        atoms, threads = edges.atoms, edges.threads
         features = vectors.new_empty(atoms, *packed.sender.shape[1:])
         # By NumPy, because torch would use its threads, which then take the time of ours.
         np.take(packed.sender.numpy(), species.numpy(), 0, out=features.numpy(), mode="clip")
         energies = vectors.new_empty(atoms)
-        z = tiles(atoms, threads, packed.readout.kept, dtype)
+        z = tiles(atoms, threads, packed.readout.kept, vectors.dtype)
         species = species.contiguous()
         steps = Steps()
-        passed: list[tuple[_Layer, Kept, Tensor]] = []
-        for number, layer in enumerate(packed.layers):
-            sums = vectors.new_empty(atoms, *layer.sums.shape)
-            kept = layer.atoms.kept(atoms, threads, dtype)
-            before = passed[-1][1].basis if layer.atoms.has_memory else None
-            structure = edges.structure(packed.table, features)
-            layer.sums.forward(steps, structure, sums)
-            passed.append((layer, kept, features))
-            sent = None
-            if number + 1 < len(packed.layers):
-                following = packed.layers[number + 1].sums
-                sent = vectors.new_empty(atoms, *following.feature_shape[:2])
-                features = sent
-            layer.atoms.forward(steps, species, sums, before, kept, z, sent)
+        passed: list[_Passed] = []
+        sent = Sent(features, None)
+        for layer, following in zip(packed.layers, [*packed.layers[1:], None], strict=True):
+            remembered = passed[-1].kept.basis if layer.atoms.has_memory else None
+            received = _room_to_receive(layer, atoms, vectors, remembered)
+            if layer.sums is not None:
+                assert sent.features is not None and received.sums is not None
+                structure = edges.structure(packed.table, sent.features)
+                layer.sums.forward(steps, structure, received.sums)
+            if layer.decays is not None:
+                assert sent.basis is not None and received.decayed is not None
+                decays = layer.decays.structure(edges)
+                layer.decays.forward(steps, decays, sent.basis, received.decayed)
+            kept = layer.atoms.kept(atoms, threads, vectors.dtype)
+            passed.append(_Passed(layer, kept, sent))
+            sent = _room_to_send(layer, following, atoms, vectors)
+            layer.atoms.forward(steps, species, received, kept, z, sent)
         packed.readout.forward(steps, z, energies)
         edges.run(steps)
         ctx.packed, ctx.edges, ctx.species, ctx.z, ctx.passed = packed, edges, species, z, passed
@@ -133,22 +162,60 @@ class _Energies(torch.autograd.Function):
         of_z = tiles(edges.atoms, edges.threads, packed.readout.read, of_energies.dtype)
         steps = Steps()
         packed.readout.backward(steps, ctx.z, of_energies, of_z)
-        of_sent, of_basis = None, None
-        for number in range(len(ctx.passed) - 1, -1, -1):
-            layer, kept, features = ctx.passed[number]
-            of_sums = of_energies.new_empty(edges.atoms, *layer.sums.shape)
-            of_before = torch.empty_like(kept.basis) if layer.atoms.has_memory else None
-            layer.atoms.backward(
-                steps, ctx.species, kept, of_z, of_sent, of_basis, of_sums, of_before
-            )
-            of_sent, of_basis = None, of_before
-            if number:
-                # Because atoms of several threads have neighbours in common.
-                copies = of_energies.new_zeros(
-                    edges.threads, edges.atoms, *layer.sums.feature_shape
-                )
-                of_sent = Copies(copies, items=copies.shape[-1])
-            structure = edges.structure(packed.table, features)
-            layer.sums.backward(steps, structure, of_sums, of_vectors, of_sent)
+        of_sent, of_remembered = OfSent(None, None), None
+        for layer, kept, sent in reversed(ctx.passed):
+            before = torch.empty_like(kept.basis) if layer.atoms.has_memory else None
+            of_received = _room_to_receive(layer, edges.atoms, of_energies, before)
+            given = (ctx.species, kept, of_z, of_sent, of_remembered)
+            layer.atoms.backward(steps, *given, of_received)
+            of_sent, of_remembered = _copies(layer, sent, edges, of_energies), before
+            if layer.sums is not None:
+                structure = edges.structure(packed.table, sent.features)
+                of_sums = of_received.sums
+                layer.sums.backward(steps, structure, of_sums, of_vectors, of_sent.features)
+            if layer.decays is not None:
+                decays = layer.decays.structure(edges)
+                outer = (sent.basis, of_received.decayed)
+                layer.decays.backward(steps, decays, *outer, of_vectors, of_sent.basis)
         edges.run(steps)
         return of_vectors, None, None, None
+
+
+def _room_to_receive(
+    layer: _Layer, atoms: int, like: Tensor, remembered: Tensor | None
+) -> Received:
+    """For what a layer receives, or for the derivative with respect to it."""
+    shape = layer.atoms.function_shape
+    return Received(
+        None if layer.sums is None else like.new_empty(atoms, *layer.sums.shape),
+        remembered,
+        None if layer.decays is None else like.new_empty(atoms, *shape),
+    )
+
+
+def _room_to_send(layer: _Layer, following: _Layer | None, atoms: int, like: Tensor) -> Sent:
+    """For what the next layer receives from the neighbours."""
+    if following is None:
+        return Sent(None, None)
+    sums, shape = following.sums, layer.atoms.function_shape
+    return Sent(
+        None if sums is None else like.new_empty(atoms, *sums.feature_shape[:2]),
+        None if following.decays is None else like.new_empty(atoms, *shape),
+    )
+
+
+def _copies(layer: _Layer, sent: Sent, edges: EdgeRows, like: Tensor) -> OfSent:
+    """For the derivative with respect to what was sent to a layer, by the layer before; one for
+    each thread, because atoms of several threads have neighbours in common.
+    """
+
+    def copies(*shape: int) -> Copies:
+        values = like.new_empty(edges.threads, edges.atoms, *shape)
+        return Copies(values, items=shape[-1])
+
+    # The first layer gets embeddings, which are constants.
+    first = layer.atoms.is_first
+    return OfSent(
+        None if layer.sums is None or first else copies(*layer.sums.feature_shape),
+        None if sent.basis is None else copies(*sent.basis.shape[1:]),
+    )

@@ -27,7 +27,7 @@ class TabulatedCace(nn.Module):
         self.compiled: CompiledCace | None = None
         exact = copy.deepcopy(model).to("cpu", torch.float64)
         self.splines = SplineTables(
-            lambda lengths: [_radial_functions(exact, lengths)], model.settings.cutoff
+            lambda lengths: _functions(exact, lengths), model.settings.cutoff
         )
         self.to(next(model.parameters()))
 
@@ -57,9 +57,11 @@ class TabulatedCace(nn.Module):
         return self.splines(0, rows, weights).mT.contiguous().view(-1, *lengths.shape)
 
 
-def _radial_functions(model: Cace, lengths: Tensor) -> Tensor:
-    """R_m(r) f(r) at distances (k,) in Å, of the one pair of species that stands for all:
-    (1, k, M).
+def _functions(model: Cace, lengths: Tensor) -> list[Tensor]:
+    """R_m(r) f(r) at distances (k,) in Å, (1, k, M), of the one pair of species that stands for
+    all; with messages Ar also f(r), (1, k, 1).
     """
     basis, grid = model.edge_basis, lengths.clamp(min=NEAREST)[None]
-    return basis.radial(grid, basis.cut(grid)).permute(1, 2, 0)
+    cut = basis.cut(grid)
+    radial = basis.radial(grid, cut).permute(1, 2, 0)
+    return [radial, cut[..., None]] if model.settings.message_ar else [radial]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk, molecule
 from ase.io import read
 
 import camp
@@ -44,6 +45,9 @@ COMPILED = [
     dict(max_l=3, max_nu=3, memory=True, message_passes=2),
     dict(max_l=3, max_nu=4, message_hidden=[7, 6], message_norm=1.0, readout_linear=False),
     dict(max_l=3, max_nu=3, cutoff_function="mollifier", direction_epsilon=1e-2, embedding=3),
+    dict(max_l=3, max_nu=3, memory=True, message_bchi=False),
+    dict(max_l=3, max_nu=4, message_ar=True, message_bchi=False, message_passes=2),
+    dict(max_l=4, max_nu=3, message_passes=2, **ALL_MESSAGES),
     dict(max_l=4, max_nu=4, readout_hidden=[]),
     dict(max_l=5, max_nu=4, message_passes=0, embedding=1),
     dict(max_l=6, max_nu=4, message_passes=1, embedding=1, radial_functions=2),
@@ -62,23 +66,41 @@ class TestAcceleratedModels(AcceleratedLaws):
 class TestPhysicsCompiled(PotentialPhysics):
     @pytest.fixture
     def potential(self):
-        return AcceleratedPotential(make_potential(memory=True, message_passes=2))
+        return AcceleratedPotential(make_potential(message_passes=2, **ALL_MESSAGES))
+
+
+def alloy():
+    """Five of the metals of the HEA25 model, displaced from a lattice."""
+    atoms = bulk("Ni", cubic=True).repeat(2)
+    atoms.symbols = np.random.default_rng(0).choice(["Cr", "Fe", "Co", "Ni", "Pt"], len(atoms))
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+def ethanol():
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+PUBLISHED = {
+    "fit-water": lambda mirror: read(mirror / "camp_run/md/water/liquid-64.xyz"),
+    "fit-hea": lambda mirror: alloy(),
+    "legacy/fit-ethanol": lambda mirror: ethanol(),
+    "fit-bpa3": lambda mirror: read(mirror / "cacefit/fit-bpa3/train_300K.xyz", index=0),
+}
 
 
 @pytest.mark.parametrize("compiled", WAYS)
-@pytest.mark.parametrize(
-    ("model", "structure"),
-    [
-        ("cacefit/fit-water/best_model.pth", "camp_run/md/water/liquid-64.xyz"),
-    ],
-)
-def test_published_weights(shared_data, model, structure, compiled):
+@pytest.mark.parametrize("fit", PUBLISHED)
+def test_published_weights(shared_data, fit, compiled):
     """Forces within 10⁻⁶ in float64; in float32 not farther from it than the plain ones."""
     mirror = shared_data / "mirror"
-    if not (mirror / model).is_file():
+    model = mirror / "cacefit" / fit / "best_model.pth"
+    if not model.is_file():
         pytest.skip("needs the published weights (../shared/data/mirror/cacefit)")
-    plain = camp.load(mirror / model).double()
-    atoms = read(mirror / structure)
+    plain = camp.load(model).double()
+    atoms = PUBLISHED[fit](mirror)
     exact = plain.evaluate(atoms)
     fast = AcceleratedPotential(plain, compiled=compiled)
     assert_same(fast.evaluate(atoms), exact, 1e-6)
@@ -91,19 +113,12 @@ def test_published_weights(shared_data, model, structure, compiled):
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (dict(triples_of_pairs=True), "the features of the oldest CACE models are not compiled"),
-        (dict(memory=True, message_bchi=False), "CACE is compiled for Bχ messages"),
-    ],
-)
-def test_what_is_not_compiled_is_said_in_one_line(changes, message, capsys):
+def test_what_is_not_compiled_is_said_in_one_line(capsys):
     """And torch does it."""
-    plain = make_potential(**changes)
+    plain = make_potential(triples_of_pairs=True)
     fast = AcceleratedPotential(plain)
     said = capsys.readouterr().err
-    assert message in said
+    assert "the features of the oldest CACE models are not compiled" in said
     assert said.count("\n") == 1
     structure = random_structure(plain)
     assert_same(fast.evaluate(structure), plain.evaluate(structure), 1e-6)

@@ -5,6 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from tests.cartesian.test_natural import rotated
 
 from camp.cartesian import (
     decompose,
@@ -20,7 +21,6 @@ from camp.cartesian import (
     symmetrised,
 )
 from camp.errors import InputError
-from tests.cartesian.test_natural import rotated
 from tests.physics import random_rotation
 
 ELASTIC = "ijkl=jikl=klij"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from camp.cartesian.constants import constant
-from camp.cartesian.natural import basis, levi_civita, pack, unpack
+from camp.cartesian.natural.tensors import basis, levi_civita, pack, unpack
 from camp.errors import InputError
 
 # Of higher ranks the matrices and the permutations outgrow any use.
