@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <tuple>
 
 #include "atom.h"
 #include "comm.h"
@@ -188,6 +189,7 @@ void PairCamp::number_rows()
     rows_ = static_cast<int64_t>(index_.size());
     for (int i = atom->nlocal; i < all; ++i)
         if (owners_row_[i] >= 0) row_[i] = own_image(i) ? owners_row_[i] : rows_++;
+    sort_neighbours();
     numbered_ = true;
 }
 
@@ -207,8 +209,26 @@ void PairCamp::sort_along_curve(std::vector<int> &atoms) const
         }
         places.emplace_back(place, i);
     }
-    std::sort(places.begin(), places.end());
+    const tagint *tag = atom->tag;
+    std::sort(places.begin(), places.end(), [&](const auto &a, const auto &b) {
+        return std::tie(a.first, tag[a.second]) < std::tie(b.first, tag[b.second]);
+    });
     for (size_t k = 0; k < atoms.size(); ++k) atoms[k] = places[k].second;
+}
+
+// By atoms and their places, not by indices: those are others after a restart, and sums in another
+// order are rounded differently.
+void PairCamp::sort_neighbours()
+{
+    const tagint *tag = atom->tag;
+    double **x = atom->x;
+    const auto before = [&](int a, int b) {
+        const int i = a & NEIGHMASK, j = b & NEIGHMASK;
+        return std::tie(tag[i], x[i][0], x[i][1], x[i][2]) <
+               std::tie(tag[j], x[j][0], x[j][1], x[j][2]);
+    };
+    for (int i : index_)
+        std::sort(list->firstneigh[i], list->firstneigh[i] + list->numneigh[i], before);
 }
 
 bool PairCamp::own_image(int i) const

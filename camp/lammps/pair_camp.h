@@ -73,6 +73,7 @@ class PairCamp : public Pair {
     void stop_together(const std::string &complaint);
     void number_rows();
     void sort_along_curve(std::vector<int> &atoms) const;
+    void sort_neighbours();
     void refuse(const camp::Obstacle &obstacle);
     void warn_of_masses();
     void fetch(void *rows, int64_t layer);

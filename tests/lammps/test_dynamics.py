@@ -1,0 +1,192 @@
+"""Dynamics with pair_style camp: trajectories, restarts, constant energy, cells that move."""
+
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from camp.lammps.data_file import write_data
+from tests.lammps.running import header, read_dump, thermo
+from tests.models.camp.test_network import make_potential
+from tests.physics import random_structure
+
+ELEMENTS = ["H", "O"]
+# Forces of a fresh network are weak; velocities do most, and atoms pass many cutoffs.
+MOVE = """velocity all create 300 4711 loop all
+timestep 0.0005
+fix move all nve
+thermo 20
+thermo_style custom step temp pe etotal press
+thermo_modify format float %.17g
+"""
+DUMP = "write_dump all custom {} id x y z vx vy vz modify sort id format float %.17g\n"
+
+
+@pytest.fixture
+def potential():
+    return make_potential(species=(1, 8), max_rank=1)
+
+
+@pytest.fixture
+def model(potential, exported):
+    return exported("dynamics", potential)
+
+
+def straight(potential) -> Atoms:
+    """60 atoms in a box. In a leaning one LAMMPS' own conversions of positions round on a restart."""
+    atoms = random_structure(potential, atoms=60, cell=11.0)
+    atoms.set_cell(np.diag(np.diag(atoms.cell.array)), scale_atoms=True)
+    return atoms
+
+
+@pytest.fixture
+def start(runner, model, potential) -> str:
+    """An input that reads 60 atoms."""
+    write_data(runner.folder / "data", straight(potential), ELEMENTS)
+    return header(model, "data", ELEMENTS)
+
+
+def test_two_ranks_follow_the_trajectory_of_one(runner, start):
+    """Atoms change ranks and lists are made anew on the way."""
+    ends, energies = [], []
+    for ranks in (1, 2):
+        said = runner.run(start + MOVE + "run 200\n" + DUMP.format("end"), ranks)
+        ends.append(read_dump(runner.folder / "end"))
+        energies.append(thermo(said)[:, 3])
+    assert np.abs(ends[0][:, 4:]).max() > 1
+    np.testing.assert_allclose(ends[1], ends[0], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(energies[1], energies[0], rtol=0, atol=1e-10)
+
+
+def test_energy_stays(runner, start):
+    """A model smooth at the cutoff: the error is of second order in the timestep."""
+    swings = []
+    for steps, timestep in ((200, "0.0005"), (400, "0.00025")):
+        text = start + MOVE.replace("0.0005", timestep).replace("thermo 20", "thermo 10")
+        energies = thermo(runner.run(f"{text}run {steps}\n", 2))[:, 3]
+        swings.append(np.ptp(energies))
+    assert swings[1] < 0.3 * swings[0]
+    assert swings[1] < 1e-3
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_restart_changes_nothing(runner, start, model, ranks):
+    """Not one bit: a run continued from a restart file ends as the one that wrote it, if both write
+    restart files at the same steps, because LAMMPS makes its lists anew there.
+    """
+    going_on = "restart 50 at.*\nrun 100 upto\n"
+    runner.run(start + MOVE + going_on + DUMP.format("whole"), ranks)
+    runner.run(continued(model, "at.50") + going_on + DUMP.format("continued"), ranks)
+    whole, again = (read_dump(runner.folder / name) for name in ("whole", "continued"))
+    np.testing.assert_array_equal(again, whole)
+
+
+def continued(model, restart: str) -> str:
+    """The input that goes on from a restart file, which knows no pair style."""
+    return f"""plugin load {model.parent}/campplugin.so
+read_restart {restart}
+pair_style camp
+pair_coeff * * {model} {" ".join(ELEMENTS)}
+neighbor 1.0 bin
+timestep 0.0005
+fix move all nve
+"""
+
+
+def test_random_kills(runner, start, model):
+    """CAMP_INTERRUPTIONS (6 unless it is set): SIGKILL of a rank or SIGTERM of mpirun, at random
+    moments, a restart file being written or not. Continued from the newest whole file, the run ends
+    exactly as an undisturbed one.
+    """
+    steps, every = 2000, 50
+    text = start + MOVE + f"restart {every} a.restart b.restart\nrun {steps} upto\n"
+    began = time.monotonic()
+    runner.run(text + DUMP.format("undisturbed"), 2)
+    longest = time.monotonic() - began
+    expected = read_dump(runner.folder / "undisturbed")
+    left, chance, lost = int(os.environ.get("CAMP_INTERRUPTIONS", "6")), random.Random(5), 0
+    while left:
+        for file in runner.folder.glob("*.restart"):
+            file.unlink()
+        ended = False
+        while not ended:
+            said, restarts = "", newest_first(runner.folder)
+            for now in [*(continued(model, name) for name in restarts), start + MOVE]:
+                process = runner.start(
+                    f"{now}restart {every} a.restart b.restart\nrun {steps} upto\n"
+                    + DUMP.format("end"),
+                    2,
+                )
+                if left:
+                    time.sleep(chance.uniform(0, longest))
+                    left -= interrupt(process, chance)
+                said = process.communicate(timeout=300)[0]
+                # A restart file that was being written is refused; the one before it serves.
+                if "ERROR" not in said or process.returncode in (-signal.SIGTERM, 137, 143, 9):
+                    break
+                lost += "read_restart" in said
+            ended = "Total wall time" in said
+        np.testing.assert_array_equal(read_dump(runner.folder / "end"), expected)
+
+
+def newest_first(folder) -> list[str]:
+    files = sorted(folder.glob("*.restart"), key=lambda file: file.stat().st_mtime_ns)
+    return [file.name for file in reversed(files)]
+
+
+def interrupt(process, chance: random.Random) -> bool:
+    """Whether there was something left to interrupt."""
+    if process.poll() is not None:
+        return False
+    if chance.random() < 0.5:
+        process.terminate()
+        return True
+    ranks = descendants(process.pid, "lmp")
+    if not ranks:
+        return False
+    try:
+        os.kill(chance.choice(ranks), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def descendants(pid: int, name: str) -> list[int]:
+    """The processes below one that run a program of this name."""
+    import psutil
+
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+        return [process.pid for process in below if process.name() == name]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_cell_that_moves(runner, model, potential):
+    """Constant pressure in all six components: the same on two ranks as on one."""
+    write_data(runner.folder / "data", random_structure(potential, atoms=60, cell=11.0), ELEMENTS)
+    start = header(model, "data", ELEMENTS)
+    npt = MOVE.replace("nve", "npt temp 300 300 0.1 tri 0 0 1.0")
+    npt = npt.replace("temp pe etotal press", "pe press lx ly lz xy xz yz")
+    one, two = (thermo(runner.run(f"{start}{npt}run 60\n", ranks)) for ranks in (1, 2))
+    assert np.ptp(one[:, 3:], axis=0).min() > 1e-4
+    np.testing.assert_allclose(two, one, rtol=1e-8, atol=1e-8)
+
+
+def test_minimize(runner, start, potential):
+    """Goes downhill, and the forces where it ends are those of the potential there."""
+    finish = "thermo_style custom step pe\nthermo_modify format float %.17g\n"
+    columns = "id type x y z fx fy fz modify sort id format float %.17g"
+    end = f"write_dump all custom end {columns}\n"
+    energies = thermo(runner.run(f"{start}{finish}minimize 0 1e-6 50 500\n{end}", 2))[:, 1]
+    assert energies[-1] < energies[0] - 0.1
+    found = read_dump(runner.folder / "end")
+    numbers = np.array([1, 8])[found[:, 1].astype(int) - 1]
+    atoms = Atoms(numbers, found[:, 2:5], cell=straight(potential).cell, pbc=True)
+    expected = potential.evaluate(atoms)
+    np.testing.assert_allclose(found[:, 5:], expected.forces[0], atol=1e-6)
+    np.testing.assert_allclose(energies[-1], expected.energies[0], rtol=1e-7)
