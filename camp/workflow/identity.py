@@ -34,6 +34,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     # What the notebooks import.
     "notebook": (
         *_SPLITTING,
+        "camp.cartesian.paths",
         "camp.report.inspection",
         "camp.report.panels",
         "camp.report.predictions",
