@@ -39,7 +39,7 @@ class Availability:
     def why_no_evaluation(self, task: str, run: Run) -> str | None:
         """The reason why a model of a task cannot be evaluated, or None."""
         return self.why_missing(
-            fetching.data_item(self.scale.tasks[task].dataset),
+            *fetching.data_items(self.scale.tasks[task].dataset),
             fetching.weights_item(task, run.architecture),
         )
 
@@ -73,7 +73,7 @@ class Availability:
         settings = self.scale.simulations[simulation]
         weights = fetching.weights_item(settings.task, settings.model)
         start = settings.start.dataset
-        data = [] if start is None else [fetching.data_item(start)]
+        data = [] if start is None else fetching.data_items(start)
         return self.why_missing(weights, fetching.start_item(simulation), *data)
 
     def can_simulate(self, simulation: str) -> bool:

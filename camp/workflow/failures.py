@@ -48,8 +48,9 @@ def jobs_of_item(scale: Scale, item: str) -> Iterator[Job]:
 
 def jobs_of_data(scale: Scale, dataset: str) -> Iterator[Job]:
     settings = scale.datasets[dataset]
-    if settings.fetch:
-        yield from jobs_of_item(scale, fetching.data_item(dataset))
+    for item in fetching.data_items(dataset):
+        if item in fetching.items(scale):
+            yield from jobs_of_item(scale, item)
     yield Job("generate" if settings.generate else "convert", {"dataset": dataset})
 
 

@@ -22,6 +22,13 @@ def left_out_item(dataset: str) -> str:
     return f"without-{dataset}"
 
 
+def data_items(dataset: str) -> tuple[str, str]:
+    """All without which a dataset cannot be made: with frames that it must not have, it is another
+    one.
+    """
+    return data_item(dataset), left_out_item(dataset)
+
+
 def weights_item(task: str, architecture: str) -> str:
     return f"weights-{task}-{architecture}"
 

@@ -150,7 +150,7 @@ class Products:
     def _reference(self, name: str, source: ReferenceSettings) -> list[str]:
         if source.dataset is None:
             return self.available.fetched(fetching.reference_item(name))
-        lost = self.available.why_missing(fetching.data_item(source.dataset))
+        lost = self.available.why_missing(*fetching.data_items(source.dataset))
         return [] if lost else [paths.reference_file(self.scale)]
 
     def _scans(self, paper: Paper, figure: FigureDeclaration) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from camp.settings import Run
 from camp.workflow import fetching
 from camp.workflow.availability import Availability
-from tests.workflow.scales import OWN, PUBLISHED, scale_of
+from tests.workflow.scales import OWN, PUBLISHED, changed, scale_of
 
 ITEMS = (
     "data-water",
@@ -76,6 +76,17 @@ def test_without_data_a_task_says_why(available):
         "architecture": "camp",
         "reason": "no data-water",
     }
+
+
+def test_a_test_set_is_not_made_without_the_frames_that_it_must_not_have(tmp_path):
+    """It would hold structures that the model was trained on."""
+    content = changed(PUBLISHED, ("datasets/water/without", ["water_rdf/exp-gor-water.txt"]))
+    scale = scale_of(tmp_path, content)
+    for item in fetching.items(scale):
+        record = {"reason": "lost"} if item == "without-water" else {}
+        (tmp_path / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
+    known = Availability(scale, lambda item: tmp_path / f"{item}.json")
+    assert known.why_no_evaluation("water", Run("camp", "published")) == "lost"
 
 
 def test_without_its_weights_an_architecture_says_why_and_the_others_are_evaluated(available):

@@ -34,7 +34,7 @@ def read(scale):
 
 def dry_run(folder, scale, *arguments):
     """Number of jobs of each rule."""
-    return planned(folder, "--configfile", CONFIG / f"{scale}.yaml", *arguments)
+    return planned(folder, *arguments, "--configfile", CONFIG / f"{scale}.yaml")
 
 
 @pytest.fixture
@@ -98,7 +98,9 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
     options = ["--config", f"data_folder={data_folder}"]
     content = read(scale)
     fetched = [f"data-{n}" for n, d in content["datasets"].items() if "fetch" in d]
-    fetched += [f"weights-{task}-camp" for task in content["tasks"]]
+    fetched += [f"without-{n}" for n, d in content["datasets"].items() if "without" in d]
+    models = [(task, name) for task in content["tasks"] for name in models_of(content, task)]
+    fetched += [f"weights-{task}-{name}" for task, name in models]
     starts = {n: s["start"] for n, s in content["simulations"].items()}
     fetched += [f"start-{n}" for n, start in starts.items() if "fetch" in start]
     fetched += [f"reference-{n}" for n, r in content["references"].items() if "fetch" in r]
@@ -112,11 +114,10 @@ def test_graph_with_published_weights(tmp_path, data_folder, scale):
         record = {"reason": "file not available: x"} if item in lost else {}
         (folder / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
     jobs = dry_run(tmp_path, scale, *options)
-    available = len(content["tasks"]) - 1
-    assert jobs["evaluate"] == jobs["import_published"] == available
+    assert jobs["evaluate"] == jobs["import_published"] == len(models) - 1
     assert jobs["unavailable"] == 1
     without_training = [f for f in TASK_FIGURES.values() if "trainings" not in f.takes]
-    assert jobs["task_figure"] == len(without_training) * available
+    assert jobs["task_figure"] == len(without_training) * (len(content["tasks"]) - 1)
     assert jobs["not_simulated"] == 1
     assert jobs["analyse"] == len(content["simulations"]) - 1
     assert jobs["figure"] == len(FIGURES)
