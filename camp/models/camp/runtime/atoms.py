@@ -32,7 +32,7 @@ class CompiledAtoms:
     ):
         names = ("camp_atoms", "camp_atoms_backward")
         self._forward, self._backward = addresses(
-            names, SOURCES / "atoms.cpp", dtype, channels=channels, max_rank=max_rank
+            names, SOURCES / "atoms.cpp", dtype, channels=channels, highest_rank=max_rank
         )
         self.layout = Blocks(channels, dtype)
         hyper = layer.hyper
