@@ -21,11 +21,11 @@ class Operand(NamedTuple):
 
 
 class Program:
-    """Contractions of tensors that come from one of each rank: 0, …, max_rank."""
+    """Contractions of tensors that come from one of each rank: 0, …, highest."""
 
-    def __init__(self, max_rank: int):
-        self.given = [Operand(rank, begin(rank)) for rank in range(max_rank + 1)]
-        self.size = begin(max_rank + 1)
+    def __init__(self, highest: int):
+        self.given = [Operand(rank, begin(rank)) for rank in range(highest + 1)]
+        self.size = begin(highest + 1)
         self._known: dict[tuple[Operand, Operand], Operand] = {}
 
     def contract(self, low: Operand, high: Operand) -> Operand:

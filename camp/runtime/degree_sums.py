@@ -50,17 +50,17 @@ class DegreeSums:
     """
 
     def __init__(
-        self, *, max_degree: int, functions: int, factors: int, kinds: int, dtype: torch.dtype
+        self, *, highest_degree: int, functions: int, factors: int, kinds: int, dtype: torch.dtype
     ):
         self.layout = Blocks(functions, dtype)
         blocks, lanes = self.layout.blocks, self.layout.lanes
-        self.shape = (factors, blocks, begin(max_degree + 1), lanes)
+        self.shape = (factors, blocks, begin(highest_degree + 1), lanes)
         self.feature_shape = (kinds, factors, blocks, lanes)
         self._forward, self._backward = addresses(
             ("camp_degree_sums", "camp_degree_sums_backward"),
             HEADERS / "degree_sums.cpp",
             dtype,
-            max_rank=max_degree,
+            highest_rank=highest_degree,
             functions=functions,
             factors=factors,
             kinds=kinds,

@@ -1,5 +1,5 @@
 // The components of symmetric tensors, in the order of camp/cartesian/symmetric.py, the ranks one
-// after another. The preprocessor names MAX_RANK.
+// after another. The preprocessor names HIGHEST_RANK.
 
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr int max_rank = MAX_RANK;
+constexpr int max_rank = HIGHEST_RANK;
 
 // Components of all ranks below this one: where it begins among those of an atom.
 constexpr int begin(int rank) { return rank * (rank + 1) * (rank + 2) / 6; }

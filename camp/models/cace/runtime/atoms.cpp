@@ -6,8 +6,9 @@
 //   z       = first layer of the readout, summed over all layers of CACE
 //
 // with u = (a, b, n): channel (a, b) of sender and receiver, radial function n; A' that of the layer
-// before, where the model has a memory, and P the messages of decays.cpp, where it has those. MAX_RANK is the largest degree, BLOCKS as in
-// degree_sums.cpp. All arrays but sums and features are in tiles, B in the order (u, k).
+// before, where the model has a memory, and P the messages of decays.cpp, where it has those.
+// HIGHEST_RANK is the largest degree, BLOCKS as in degree_sums.cpp. All arrays but sums and features
+// are in tiles, B in the order (u, k).
 
 #include <vector>
 

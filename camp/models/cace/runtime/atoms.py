@@ -224,7 +224,7 @@ def _functions(names: tuple[str, ...], model: Cace, dtype: torch.dtype) -> list[
     settings = model.settings
     blocks = Blocks(settings.raw_radial_functions, dtype).blocks
     source = SOURCES / "atoms.cpp"
-    return addresses(names, source, dtype, max_rank=settings.max_l, blocks=blocks)
+    return addresses(names, source, dtype, highest_rank=settings.max_l, blocks=blocks)
 
 
 def _first_layers(model: Cace) -> list[torch.nn.Linear]:

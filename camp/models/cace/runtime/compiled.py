@@ -103,7 +103,7 @@ class CompiledCace:
         sums = decays = None
         if received := factors(model, number):
             sums = DegreeSums(
-                max_degree=settings.max_l,
+                highest_degree=settings.max_l,
                 functions=settings.raw_radial_functions,
                 factors=received,
                 kinds=kinds(model, number),

@@ -2,7 +2,7 @@
 //
 //   P^i_{u,l} = g q^{d(l)}_u f(r_ij) sum_j exp(-rho^{d(l)}_u r_ij) A^j_{u,l},
 //
-// d the degree of a monomial, f the cutoff function from a table. MAX_RANK is the largest degree.
+// d the degree of a monomial, f the cutoff function from a table. HIGHEST_RANK is the largest degree.
 // Arrays with functions u are blocked, as those with channels in channels.hpp.
 
 #include <algorithm>

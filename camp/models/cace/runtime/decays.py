@@ -35,7 +35,7 @@ class CompiledDecays:
             ("cace_decays", "cace_decays_backward"),
             SOURCES / "decays.cpp",
             dtype,
-            max_rank=settings.max_l,
+            highest_rank=settings.max_l,
             coefficients=COEFFICIENTS,
         )
         decays, prefactors = (

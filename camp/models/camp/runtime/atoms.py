@@ -93,7 +93,7 @@ class CompiledAtoms:
     ):
         names = ("camp_atoms", "camp_atoms_backward")
         self._forward, self._backward = addresses(
-            names, SOURCES / "atoms.cpp", dtype, channels=channels, max_rank=max_rank
+            names, SOURCES / "atoms.cpp", dtype, channels=channels, highest_rank=max_rank
         )
         # Addresses in the structure point into these.
         self._packed = packed = PackedAtoms.of(layer, following, max_rank, Blocks(channels, dtype))

@@ -56,7 +56,7 @@ class CompiledSums:
             SOURCES / "neighbour_sums.cpp",
             dtype,
             channels=channels,
-            max_rank=max_rank,
+            highest_rank=max_rank,
             max_feature_rank=max_feature_rank,
             coefficients=COEFFICIENTS,
         )

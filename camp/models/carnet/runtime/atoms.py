@@ -48,7 +48,7 @@ class CompiledAtoms:
             SOURCES / "atoms.cpp",
             dtype,
             channels=channels,
-            max_rank=ranks - 1,
+            highest_rank=ranks - 1,
         )
         self.layout = Blocks(channels, dtype)
         self.out_ranks = layer.hyper.ranks

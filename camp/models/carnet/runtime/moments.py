@@ -70,7 +70,7 @@ class CompiledMoments:
             SOURCES / "moments.cpp",
             dtype,
             channels=channels,
-            max_rank=ranks - 1,
+            highest_rank=ranks - 1,
             components=self.components,
             feature_components=components(in_ranks),
             paths=sum(map(len, paths)),
