@@ -14,7 +14,7 @@
     extern "C" Function OF_RANK(camp_order, rank), OF_RANK(camp_sums, rank),                   \
         OF_RANK(camp_sums_backward, rank);
 DECLARE(0)
-DECLARE(MAX_RANK)
+DECLARE(HIGHEST_RANK)
 
 namespace {
 
@@ -43,7 +43,7 @@ class ExportedCamp : public camp::LayeredModel {
         Edges edges = edges_of(layer);
         const bool first = t == 0;
         if (first) call(OF_RANK(camp_order, 0), own(), &edges);
-        call(first ? OF_RANK(camp_sums, 0) : OF_RANK(camp_sums, MAX_RANK), own(), &edges,
+        call(first ? OF_RANK(camp_sums, 0) : OF_RANK(camp_sums, HIGHEST_RANK), own(), &edges,
              sums_.data());
         Vector *following = nullptr;
         if (t + 1 < layers()) {
@@ -67,7 +67,7 @@ class ExportedCamp : public camp::LayeredModel {
         layer.readout.backward(own(), of_outputs(), scalars_.data());
         call(camp_atoms_backward, own(), &layer.atoms, layer.moments.data(), of_next,
              scalars_.data(), sums_.data(), of_features);
-        call(t == 0 ? OF_RANK(camp_sums_backward, 0) : OF_RANK(camp_sums_backward, MAX_RANK),
+        call(t == 0 ? OF_RANK(camp_sums_backward, 0) : OF_RANK(camp_sums_backward, HIGHEST_RANK),
              own(), &edges, sums_.data(), of_vectors(), of_features);
         return t > 0 ? of_own.values : nullptr;
     }

@@ -47,7 +47,7 @@ def export(network: Camp, dtype: torch.dtype) -> Exported:
         dtype,
         {
             "channels": network.channels,
-            "max_rank": network.max_rank,
+            "highest_rank": network.max_rank,
             "coefficients": COEFFICIENTS,
         },
         [
