@@ -143,13 +143,22 @@ def _labels(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_analyse(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.files import write_json
-    from camp.md.analysis import analyse, analyse_reference, describe
+    from camp.lammps.dump import read_dump
+    from camp.md.analysis import analyse, analyse_reference, analyse_trajectory, describe
     from camp.settings import load_analysis
 
-    if bool(arguments.folders) == bool(arguments.reference):
-        raise InputError("give either folders of camp md, or --reference with structures")
+    given = (arguments.folders, arguments.reference, arguments.dump)
+    if sum(map(bool, given)) != 1:
+        raise InputError(
+            "give either folders of camp md, or --reference with structures, or --dump of LAMMPS"
+        )
+    if bool(arguments.dump) != bool(arguments.timestep):
+        raise InputError("--dump and --timestep belong together")
     settings = load_analysis(arguments.config)
-    if arguments.reference:
+    if arguments.dump:
+        trajectory = read_dump(arguments.dump, arguments.timestep)
+        result = analyse_trajectory(trajectory, settings, _labels(arguments))
+    elif arguments.reference:
         result = analyse_reference(
             read_structures(arguments.reference, targets=()),
             settings,
@@ -174,6 +183,10 @@ def add_analyse(verbs) -> None:
     parser.add_argument(
         "--reference", type=Path, metavar="DATA", help="analyse these structures instead"
     )
+    parser.add_argument(
+        "--dump", type=Path, metavar="FILE", help="analyse this trajectory of LAMMPS instead"
+    )
+    parser.add_argument("--timestep", type=float, metavar="FS", help="of the dump, fs")
     parser.add_argument(
         "--msd", type=Path, metavar="CSV", help="mean squared displacements of the reference"
     )

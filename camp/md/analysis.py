@@ -17,6 +17,7 @@ from camp.md.observables import half_height, selection
 from camp.md.replicas import (
     MAX_FRAMES,
     Frames,
+    Replica,
     bonds_of,
     judged,
     read_replica,
@@ -33,6 +34,7 @@ from camp.md.sections import (
     replica_section,
     stability_section,
 )
+from camp.md.trajectory import Trajectory
 from camp.settings import AnalysisSettings
 
 
@@ -89,6 +91,41 @@ def analyse(
     if settings.msd:
         content["msd"] = msd_section(stable, settings.msd, fit)
     content["energy"] = energy_section(replicas)
+    return content
+
+
+def analyse_trajectory(
+    trajectory: Trajectory, settings: AnalysisSettings, labels: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Structure and diffusion of a trajectory that another program made.
+
+    :param settings: as for :func:`analyse`; what concerns stability is ignored.
+    :param labels: what the analysis is of.
+    :return: the content of an analysis file, without stability and energy.
+    :raises InputError: a species that it does not have, a fit window outside the run, or a
+        distribution that does not suit the structure.
+    """
+    _check_species(settings, trajectory.numbers)
+    whole = Replica({}, trajectory, "", len(trajectory.times))
+    first = Atoms(trajectory.numbers, trajectory.positions[0], pbc=trajectory.pbc)
+    length = float(trajectory.times[-1]) / 1000.0
+    content: dict[str, Any] = {
+        **labels,
+        "frames": len(trajectory.times),
+        "structure": {
+            "formula": first.get_chemical_formula(),
+            "atoms": len(first),
+            "cell": trajectory.cell.tolist(),
+            "pbc": trajectory.pbc.tolist(),
+        },
+    }
+    r_max = _r_max(settings, [trajectory.cell], trajectory.pbc)
+    if r_max is not None:
+        content["rdf"] = rdf_section([whole.stable_part.radial(settings, r_max)])
+    if settings.adf:
+        content["adf"] = adf_section([whole.stable_part], settings)
+    if settings.msd:
+        content["msd"] = msd_section([whole], settings.msd, fit_window(settings, length))
     return content
 
 
