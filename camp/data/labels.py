@@ -74,7 +74,8 @@ def _shaped(found: np.ndarray, key: str, target: Target, atoms: int) -> np.ndarr
     values = values.reshape(count, *target.shape)
     unusable = ~np.isnan(values) & ~(np.abs(values) < LARGEST_NUMBER)
     if unusable.any():
-        raise InputError(f"{key}: {values[unusable][0]} is no usable number")
+        atom = f" of atom {np.argwhere(unusable)[0, 0]}" if target.of_atoms else ""
+        raise InputError(f"{key}{atom}: {values[unusable][0]} is no usable number")
     values = _symmetric(values, key, target)
     return values if target.of_atoms else values[0]
 

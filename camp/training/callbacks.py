@@ -80,7 +80,7 @@ class BestAverages(pl.Callback):
     """Keeps the weights with the smallest validation error among those that are an average.
 
     Before averaging begins they are single snapshots, whose energies can be far off at the same
-    error of the forces.
+    error of the forces; a training that ends so early has nothing better.
 
     :param start: step after which weights are averages.
     """
@@ -92,7 +92,7 @@ class BestAverages(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        if trainer.global_step <= self.start:
+        if trainer.global_step <= self.start and not trainer.should_stop:
             return
         for member, error in enumerate(_errors(trainer, module)):
             if module.active[member] and error < self.errors[member]:

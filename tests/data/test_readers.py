@@ -260,7 +260,7 @@ def test_convert_writes_nothing_when_one_frame_is_bad(tmp_path):
         ('"5 0 0', '"nan 0 0', "cell: nan"),
         ("energy=-14.25 ", "", "no energy"),
         ("energy=-14.25 ", "energy ", "energy has no value"),
-        ("forces:R:3", "force:R:3", "no forces"),
+        ("forces:R:3", "gradient:R:3", "no forces"),
         ("3\n", "0\n", "no atoms"),
         ("H -0.75 0.0 -0.5", "H 0.7501 0.0 -0.5", "atoms 1 and 2 coincide"),
         # The same place one lattice vector further, and just across the boundary.

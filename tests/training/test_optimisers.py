@@ -68,12 +68,12 @@ def test_a_resumed_training_equals_the_uninterrupted_one(options, tmp_path):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_seeds_together_are_each_as_if_alone(options, tmp_path):
+def test_another_second_seed_leaves_the_first_alone(options, tmp_path):
     data, chosen = (clusters(6), clusters(3, seed=9)), settings(**options)
     train(chosen, *data, seeds=[1, 2], out=tmp_path)
-    train(chosen, *data, seeds=[2, 3], out=tmp_path / "others")
+    train(chosen, *data, seeds=[1, 3], out=tmp_path / "others")
     ours, theirs = (
-        camp.load(folder / "camp-seed-2" / MODEL_FILE).state_dict()
+        camp.load(folder / "camp-seed-1" / MODEL_FILE).state_dict()
         for folder in (tmp_path, tmp_path / "others")
     )
     for name, value in ours.items():

@@ -5,7 +5,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from tests.cartesian.test_natural import rotated
 
 from camp.cartesian import (
     decompose,
@@ -21,6 +20,7 @@ from camp.cartesian import (
     symmetrised,
 )
 from camp.errors import InputError
+from tests.cartesian.natural.test_tensors import rotated
 from tests.physics import random_rotation
 
 ELASTIC = "ijkl=jikl=klij"
