@@ -80,7 +80,7 @@ class BestAverages(pl.Callback):
     """Keeps the weights with the smallest validation error among those that are an average.
 
     Before averaging begins they are single snapshots, whose energies can be far off at the same
-    error of the forces; a training that ends so early has nothing better.
+    error of the forces.
 
     :param start: step after which weights are averages.
     """
@@ -92,7 +92,7 @@ class BestAverages(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        if trainer.global_step <= self.start and not trainer.should_stop:
+        if trainer.global_step <= self.start:
             return
         for member, error in enumerate(_errors(trainer, module)):
             if module.active[member] and error < self.errors[member]:
@@ -160,8 +160,9 @@ class EarlyEnd(pl.Callback):
     def _tell(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
         module.active = [not reason for reason in self.reasons]
-        done = trainer.global_step >= self.max_steps or self.seconds() >= self.max_seconds
-        if done or not any(module.active):
+        # One step at least: without any there is nothing to validate.
+        late = trainer.global_step > 0 and self.seconds() >= self.max_seconds
+        if late or trainer.global_step >= self.max_steps or not any(module.active):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
