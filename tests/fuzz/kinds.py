@@ -57,7 +57,6 @@ stability: rdf
 TASKS = """
 ethanol:
   title: Ethanol
-  paper: {energy: table-1, forces: table-1}
   split: {train: 10, validation: 5, test: rest}
 """
 ARCHITECTURE = """

@@ -8,7 +8,6 @@ import hashlib
 import json
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,8 +152,8 @@ def _reader_of(path: Path) -> Callable[[Path, Mapping[str, str]], Weights] | Non
                 return None
             with archive.open(pickled[0]) as file:
                 content = file.read(MOST_PICKLED)
-    # Whatever it is, others may know it.
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
+    # A damaged or foreign file makes zipfile fail in any way; others may know it.
+    except Exception:
         return None
     if b"cace.representations" in content or b"cace.models" in content:
         return _from_module
