@@ -36,7 +36,6 @@ STEPS: dict[str, tuple[str, ...]] = {
         "camp.cartesian",
         "camp.cartesian.paths",
         *_SPLITTING,
-        "camp.cartesian.paths",
         "camp.report.inspection",
         "camp.report.panels",
         "camp.report.predictions",

@@ -11,6 +11,7 @@ from camp.report.declarations import (
     TableDeclaration,
     load_papers,
 )
+from camp.settings import load_scale
 from camp.workflow.availability import Availability
 from camp.workflow.products import Products
 from tests.workflow.running import CONFIG
@@ -130,12 +131,101 @@ def test_bilayers_are_of_the_model_that_the_paper_is_about(tmp_path):
         assert scans == [f"{folder}/{name}.json" for name in names]
 
 
-def test_tables_of_the_paper_have_what_answers_their_numbers(tmp_path):
-    """Every declared product has its inputs, and none of another task."""
-    known = own(tmp_path, declared=load_papers(CONFIG / "papers"))
-    table = known.inputs_of_table("table-4")
-    assert {Path(file).parent.name for file in table["evaluations"]} == {*known.scale.tasks}
-    assert known.inputs_of_table("table-5")["evaluations"] == []
-    everything = known.inputs_of_scoreboard("camp")
-    assert everything["evaluations"] == table["evaluations"]
-    assert all(Path(file).is_file() for file in everything["declared"])
+# --- what the papers declare ---------------------------------------------------------------------
+
+
+def of_scale(name, folder, *lost):
+    """All products of a scale of the repository, where these items could not be had."""
+    scale = load_scale([CONFIG / f"{name}.yaml"], {}, folder=CONFIG)
+    available = Availability(scale, lambda item: folder / f"{item}.json")
+    for item in available.items:
+        record = {"reason": "lost"} if item in lost else {}
+        (folder / f"{item}.json").write_text(json.dumps(record), encoding="utf-8")
+    return Products(available, load_papers(CONFIG / "papers"))
+
+
+def tasks_of(files):
+    return list(dict.fromkeys(Path(file).parent.name for file in files))
+
+
+def test_a_table_has_the_results_that_answer_its_numbers_and_no_others(tmp_path):
+    quick = of_scale("quick", tmp_path)
+    water = quick.inputs_of_table("table-3")
+    assert tasks_of(water["evaluations"]) == ["water"]
+    assert water["analyses"] == [] and "trainings" not in water
+    assert water["speeds"] == ["results/quick/speed/water-300K.json"]
+    # Of the sizes of Table 1, those that the scale has.
+    sizes = quick.inputs_of_table("table-1")["evaluations"]
+    assert tasks_of(sizes) == ["lips-10", "lips-100", "lips-1000"]
+
+
+def test_a_table_over_the_scale_has_all_that_it_takes(tmp_path):
+    quick = of_scale("quick", tmp_path)
+    inputs = quick.inputs_of_table("comparison")
+    assert inputs["evaluations"] == quick.available.all_evaluations()
+    assert "results/quick/training/water/camp-seed-1/training.json" in inputs["trainings"]
+    assert "analyses" not in inputs
+
+
+def test_figures_have_the_simulations_references_and_scans_that_they_declare(tmp_path):
+    quick = of_scale("quick", tmp_path)
+    lips = quick.inputs_of_figure("figure-3")
+    assert lips["analyses"] == ["results/quick/md/lips/analysis.json"]
+    assert lips["references"] == ["results/quick/references/aimd.json"]
+    names = ("nve-smooth", "nve-published")
+    assert quick.figure_arguments("figure-drift") == [
+        *("--paper", str(quick.papers["camp"].folder)),
+        *("--analyses", *(f"results/quick/md/{name}/analysis.json" for name in names)),
+        *("--scans", *(f"results/quick/scans/dimer/{name}.json" for name in names)),
+    ]
+    seeds = quick.inputs_of_figure("figure-6")["scans"]
+    assert seeds[0] == "results/quick/scans/interlayer/graphene/camp-seed-1.json"
+    assert len(seeds) == len(quick.scale.seeds)
+
+
+def test_a_structure_comes_with_the_label_of_its_data(tmp_path):
+    assert of_scale("quick", tmp_path).figure_arguments("figure-s1")[2:] == [
+        *("--structure", "results/quick/md/lips/start.xyz"),
+        *("--data", "generated (GFN-xTB)"),
+    ]
+
+
+def test_what_could_not_be_had_is_left_out(tmp_path):
+    lost = ("reference-neutron", "weights-graphene-camp", "weights-lips-19000-camp")
+    known = of_scale("published", tmp_path, *lost)
+    _, water = known.figures["figure-4"]
+    assert list(known.references(water)) == ["xray-2014", "xray-2013", "revpbe0"]
+    assert known.inputs_of_figure("figure-6")["scans"] == []
+    # Both of its simulations have that model.
+    assert known.inputs_of_figure("figure-s1")["structure"] == []
+
+
+def test_a_figure_shows_the_next_structure_where_the_first_is_lost(published):
+    # Of its names, the scale has the second only.
+    assert published().inputs_of_figure("one")["structure"] == [
+        "results/known/md/water-300K/start.xyz"
+    ]
+
+
+def test_figures_of_trainings_are_for_scales_with_trainings(tmp_path):
+    assert "training" in of_scale("test", tmp_path).task_figures
+    assert "training" not in of_scale("published", tmp_path).task_figures
+
+
+def test_every_paper_with_numbers_of_ours_has_a_scoreboard(tmp_path):
+    quick = of_scale("quick", tmp_path)
+    papers = quick.papers.items()
+    assert set(quick.scoreboards) == {name for name, one in papers if one.own_numbers}
+    for name, paper in quick.scoreboards.items():
+        inputs = quick.inputs_of_scoreboard(name)
+        needed = set(paper.all_needs().tasks) & quick.scale.tasks.keys()
+        assert set(tasks_of(inputs["evaluations"])) == needed
+        assert inputs["declared"] and all(Path(file).is_file() for file in inputs["declared"])
+
+
+def test_captions_are_plain_texts_of_everything_declared(tmp_path):
+    quick = of_scale("quick", tmp_path)
+    captions = quick.captions()
+    assert set(captions["products"]) == {*quick.tables, *quick.figures, *quick.task_figures}
+    assert captions["products"]["table-1"]["heading"].startswith("Table 1: ")
+    assert captions["papers"]["camp"] == "CAMP"
