@@ -48,6 +48,8 @@ class Runner:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # What mpirun signals when it is killed must not reach the tests.
+            start_new_session=True,
         )
 
     def output(self, text: str, ranks: int = 1, *options: str) -> str:
