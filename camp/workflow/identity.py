@@ -33,8 +33,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "figure": ("camp.report.figures", "camp.report.style"),
     # What the notebooks import.
     "notebook": (
-        "camp.cartesian",
+        "camp.cartesian.natural",
         "camp.cartesian.paths",
+        "camp.cartesian.voigt",
         *_SPLITTING,
         "camp.report.inspection",
         "camp.report.panels",

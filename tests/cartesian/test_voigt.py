@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from camp.cartesian import (
+from camp.cartesian.natural import decompose
+from camp.cartesian.voigt import (
     compliance_from_voigt,
     compliance_of,
     compliance_to_voigt,
-    decompose,
     directional_young_modulus,
     piezoelectric_from_voigt,
     piezoelectric_to_voigt,

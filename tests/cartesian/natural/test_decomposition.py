@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from camp.cartesian import (
+from camp.cartesian.natural import (
     decompose,
     decomposition_matrix,
     gram_matrices,

@@ -8,7 +8,7 @@ import torch
 from numpy.polynomial.legendre import Legendre
 from scipy.special import sph_harm_y
 
-from camp.cartesian import (
+from camp.cartesian.natural import (
     basis,
     pack,
     packed_polyadics,

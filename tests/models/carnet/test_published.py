@@ -10,9 +10,9 @@ from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
 import camp
-from camp.cartesian import stiffness_to_voigt
 from camp.cartesian.natural.decomposition import split_packed
 from camp.cartesian.natural.tensors import unpack
+from camp.cartesian.voigt import stiffness_to_voigt
 from camp.errors import InputError
 from camp.graph.edges import Edges
 from camp.models.carnet.published import read

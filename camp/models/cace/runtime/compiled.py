@@ -22,6 +22,7 @@ from camp.models.cace.runtime.atoms import (
     kinds,
 )
 from camp.models.cace.runtime.decays import CompiledDecays
+from camp.runtime.accelerated import CompiledModel
 from camp.runtime.degree_sums import DegreeSums, EdgeRows
 from camp.runtime.library import Blocks
 from camp.runtime.mlp import tiles
@@ -54,49 +55,28 @@ class _Packed(NamedTuple):
     readout: CompiledReadout
 
 
-class CompiledCace:
-    """Energies of atoms from species and edges on the CPU, differentiable once in the latter.
-
-    :param model: trained; its weights are copied on first use and after :meth:`forget`.
-    :param splines: its radial functions.
-    :param dtype: a precision to compile for now; others follow when they are used.
-    :raises InputError: features that are not compiled, or see :func:`camp.runtime.library.load`.
-    """
+class CompiledCace(CompiledModel[Cace, _Packed]):
+    """Energies of atoms from species and edges."""
 
     def __init__(self, model: Cace, splines: SplineTables, dtype: torch.dtype):
         if model.settings.triples_of_pairs:
             raise InputError("the features of the oldest CACE models are not compiled")
-        self.model = model
-        self.splines = splines
-        self._packed: dict[torch.dtype, _Packed] = {}
-        self._in_precision(dtype)
+        super().__init__(model, splines, dtype)
 
-    def __getstate__(self):
-        """Addresses are not for a copy."""
-        return {**self.__dict__, "_packed": {}}
-
-    def forget(self) -> None:
-        """The weights have changed."""
-        self._packed.clear()
-
-    def __call__(self, edges: Edges) -> Tensor:
+    def __call__(self, edges: Edges) -> dict[str, Tensor]:
         """Energies of atoms (n,), as :class:`Cace` gives them."""
         rows = EdgeRows(edges, self.splines, epsilon=self.model.settings.direction_epsilon)
-        packed = self._in_precision(edges.vectors.dtype)
-        return _Energies.apply(edges.vectors, packed, rows, edges.species)
+        packed = self.packed(edges.vectors.dtype)
+        return {"energy": _Energies.apply(edges.vectors, packed, rows, edges.species)}
 
-    def _in_precision(self, dtype: torch.dtype) -> _Packed:
-        if dtype not in self._packed:
-            model = self.model
-            readout = CompiledReadout(model, dtype)
-            layers = [
-                self._layer(number, readout, dtype) for number in range(len(model.passes) + 1)
-            ]
-            sender = model.sender.detach().to(dtype)[:, None, :].contiguous()
-            layout = Blocks(model.settings.raw_radial_functions, dtype)
-            table = layout.pack(self.splines.table(0))
-            self._packed[dtype] = _Packed(sender, table, layers, readout)
-        return self._packed[dtype]
+    def _pack(self, dtype: torch.dtype) -> _Packed:
+        model = self.model
+        readout = CompiledReadout(model, dtype)
+        layers = [self._layer(number, readout, dtype) for number in range(len(model.passes) + 1)]
+        sender = model.sender.detach().to(dtype)[:, None, :].contiguous()
+        layout = Blocks(model.settings.raw_radial_functions, dtype)
+        table = layout.pack(self.splines.table(0))
+        return _Packed(sender, table, layers, readout)
 
     def _layer(self, number: int, readout: CompiledReadout, dtype: torch.dtype) -> _Layer:
         model, settings = self.model, self.model.settings

@@ -1,53 +1,29 @@
 """CACE with tabulated radial functions, and on the CPU as compiled code."""
 
-import copy
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from camp.graph.edges import Edges
 from camp.models.cace.network import Cace
 from camp.models.cace.runtime.compiled import CompiledCace
-from camp.runtime.splines import SplineTables
+from camp.runtime.accelerated import TabulatedModel
 
 # Å: the tables begin where sin(w r)/r is as good as its limit.
 NEAREST = 1e-6
 
 
-class TabulatedCace(nn.Module):
-    """A trained CACE with tabulated radial functions; arguments and results are the same.
+class TabulatedCace(TabulatedModel[Cace]):
+    """A trained CACE with tabulated radial functions."""
 
-    :param model: is copied.
-    :raises InputError: the radial functions cannot be tabulated.
-    """
+    compiled_form = CompiledCace
 
     def __init__(self, model: Cace):
-        super().__init__()
-        self.model = copy.deepcopy(model)
-        self.compiled: CompiledCace | None = None
-        exact = copy.deepcopy(model).to("cpu", torch.float64)
-        self.splines = SplineTables(
-            lambda lengths: _functions(exact, lengths), model.settings.cutoff
-        )
-        self.to(next(model.parameters()))
-
-    def compile_for_cpu(self) -> None:
-        """Use compiled code from now on while on the CPU.
-
-        :raises InputError: a model that is not compiled, no compiler, or it fails.
-        """
-        self.compiled = CompiledCace(self.model, self.splines, next(self.parameters()).dtype)
-
-    def _apply(self, fn, recurse=True):
-        """What compiled code reads is packed anew after a change of precision."""
-        if self.compiled is not None:
-            self.compiled.forget()
-        return super()._apply(fn, recurse)
+        super().__init__(model, _functions, model.settings.cutoff)
 
     def forward(self, edges: Edges) -> dict[str, Tensor]:
         """As :meth:`Cace.forward`."""
-        if self.compiled is not None and edges.vectors.device.type == "cpu":
-            return {"energy": self.compiled(edges)}
+        if compiled := self.compiled_for(edges):
+            return compiled(edges)
         return self.model(edges, radial=self._radial)
 
     def _radial(self, lengths: Tensor) -> Tensor:

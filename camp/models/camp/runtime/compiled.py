@@ -14,10 +14,10 @@ from camp.models.camp.layers import mix
 from camp.models.camp.network import Camp, CampLayer
 from camp.models.camp.runtime.atoms import CompiledAtoms
 from camp.models.camp.runtime.sums import CompiledEdges, CompiledSums, pack_table
+from camp.runtime.accelerated import CompiledModel
 from camp.runtime.library import Blocks
 from camp.runtime.mlp import linear_layers
 from camp.runtime.readout import CompiledReadout
-from camp.runtime.splines import SplineTables
 from camp.runtime.team import Copies, Steps
 
 
@@ -145,30 +145,10 @@ class _Packed(NamedTuple):
     layers: list[CompiledLayer]
 
 
-class CompiledCamp:
-    """Energies of atoms from species and edges on the CPU, differentiable once in the latter.
+class CompiledCamp(CompiledModel[Camp, _Packed]):
+    """Energies of atoms from species and edges."""
 
-    :param model: trained; its weights are copied on first use and after :meth:`forget`.
-    :param splines: its radial functions, one table for each layer.
-    :param dtype: a precision to compile for now; others follow when they are used.
-    :raises InputError: see :func:`camp.runtime.library.load`.
-    """
-
-    def __init__(self, model: Camp, splines: SplineTables, dtype: torch.dtype):
-        self.model = model
-        self.splines = splines
-        self._packed: dict[torch.dtype, _Packed] = {}
-        self._in_precision(dtype)
-
-    def __getstate__(self):
-        """Addresses are not for a copy."""
-        return {**self.__dict__, "_packed": {}}
-
-    def forget(self) -> None:
-        """The weights have changed."""
-        self._packed.clear()
-
-    def __call__(self, edges: Edges) -> Tensor:
+    def __call__(self, edges: Edges) -> dict[str, Tensor]:
         """Energies of atoms (n,), as :class:`Camp` gives them."""
         listed = CompiledEdges(
             species_count=self.model.species,
@@ -176,27 +156,25 @@ class CompiledCamp:
             cutoff=self.splines.cutoff,
             edges=edges,
         )
-        packed = self._in_precision(edges.vectors.dtype)
-        return _Energies.apply(edges.vectors, packed, listed, edges.species)
+        packed = self.packed(edges.vectors.dtype)
+        return {"energy": _Energies.apply(edges.vectors, packed, listed, edges.species)}
 
-    def _in_precision(self, dtype: torch.dtype) -> _Packed:
-        if dtype not in self._packed:
-            model = self.model
-            compiled = [
-                CompiledLayer(
-                    part.layer,
-                    part.following,
-                    self.splines.table(number),
-                    part.readout,
-                    channels=model.channels,
-                    max_rank=model.max_rank,
-                    dtype=dtype,
-                )
-                for number, part in enumerate(parts_of(model))
-            ]
-            features = first_features(model, Blocks(model.channels, dtype))
-            self._packed[dtype] = _Packed(features, compiled)
-        return self._packed[dtype]
+    def _pack(self, dtype: torch.dtype) -> _Packed:
+        model = self.model
+        compiled = [
+            CompiledLayer(
+                part.layer,
+                part.following,
+                self.splines.table(number),
+                part.readout,
+                channels=model.channels,
+                max_rank=model.max_rank,
+                dtype=dtype,
+            )
+            for number, part in enumerate(parts_of(model))
+        ]
+        features = first_features(model, Blocks(model.channels, dtype))
+        return _Packed(features, compiled)
 
 
 class _Energies(torch.autograd.Function):

@@ -1,54 +1,32 @@
 """CAMP with tabulated radial functions, and on the CPU as compiled code."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from camp.cartesian.symmetric import polyadics
 from camp.graph.edges import Edges
 from camp.models.camp.network import Camp, NeighbourSums
 from camp.models.camp.runtime.compiled import CompiledCamp
 from camp.models.chunks import in_chunks
-from camp.runtime.splines import SplineTables
+from camp.runtime.accelerated import TabulatedModel
 
 
-class TabulatedCamp(nn.Module):
-    """A trained CAMP with tabulated radial functions; arguments and results are the same.
-
-    :param model: is copied.
-    :raises InputError: the radial functions cannot be tabulated.
-    """
+class TabulatedCamp(TabulatedModel[Camp]):
+    """A trained CAMP with tabulated radial functions."""
 
     chunked = True
+    compiled_form = CompiledCamp
 
     def __init__(self, model: Camp):
-        super().__init__()
-        self.model = copy.deepcopy(model)
-        self.compiled: CompiledCamp | None = None
-        exact = copy.deepcopy(model).to("cpu", torch.float64)
-        self.splines = SplineTables(lambda lengths: _radial_functions(exact, lengths), model.cutoff)
-        self.to(next(model.parameters()))
-
-    def compile_for_cpu(self) -> None:
-        """Use compiled code from now on while on the CPU.
-
-        :raises InputError: there is no compiler, or it fails.
-        """
-        self.compiled = CompiledCamp(self.model, self.splines, next(self.parameters()).dtype)
-
-    def _apply(self, fn, recurse=True):
-        """What compiled code reads is packed anew after a change of precision."""
-        if self.compiled is not None:
-            self.compiled.forget()
-        return super()._apply(fn, recurse)
+        super().__init__(model, _radial_functions, model.cutoff)
 
     def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
         """As :meth:`Camp.forward`."""
-        if self.compiled is not None and edges.vectors.device.type == "cpu":
+        if compiled := self.compiled_for(edges):
             # Keeps nothing of an edge, and so needs no chunks.
-            return {"energy": self.compiled(edges)}
+            return compiled(edges)
         if slots_per_chunk is None and edges.reverse is not None:
             sums = self._sums_by_reversal(edges, edges.reverse)
         else:

@@ -13,6 +13,7 @@ from camp.models.carnet.network import CarNet, CarNetLayer
 from camp.models.carnet.runtime.atoms import CompiledAtoms, Updated
 from camp.models.carnet.runtime.moments import CompiledEdges, CompiledMoments, components
 from camp.models.carnet.runtime.repulsion import CompiledRepulsion
+from camp.runtime.accelerated import CompiledModel
 from camp.runtime.library import Blocks
 from camp.runtime.mlp import linear_layers
 from camp.runtime.readout import CompiledReadout
@@ -46,81 +47,62 @@ class _Packed(NamedTuple):
     repulsion: CompiledRepulsion | None
 
 
-class CompiledCarNet:
-    """Energies of atoms from species and edges on the CPU, differentiable once in the latter.
-
-    :param model: trained; its weights are copied on first use and after :meth:`forget`.
-    :param splines: its radial functions, one table for each layer.
-    :param dtype: a precision to compile for now; others follow when they are used.
-    :raises InputError: targets that are not compiled, or see :func:`camp.runtime.library.load`.
-    """
+class CompiledCarNet(CompiledModel[CarNet, _Packed]):
+    """Energies of atoms from species and edges."""
 
     def __init__(self, model: CarNet, splines: SplineTables, dtype: torch.dtype):
         if model.tensors or model.energy is None:
             raise InputError("CarNet is compiled for energies only, not for other targets")
-        self.model = model
-        self.splines = splines
-        self._packed: dict[torch.dtype, _Packed] = {}
-        self._in_precision(dtype)
-
-    def __getstate__(self):
-        """Addresses are not for a copy."""
-        return {**self.__dict__, "_packed": {}}
-
-    def forget(self) -> None:
-        """The weights have changed."""
-        self._packed.clear()
+        super().__init__(model, splines, dtype)
 
     def __call__(self, edges: Edges) -> dict[str, Tensor]:
         """Energies of atoms, as :class:`CarNet` gives them."""
-        packed = self._in_precision(edges.vectors.dtype)
+        packed = self.packed(edges.vectors.dtype)
         rows = CompiledEdges(edges, self.splines)
         energy, repulsion = _Energies.apply(edges.vectors, packed, rows)
         if packed.repulsion is None:
             return {"energy": energy}
         return {"energy": energy, "repulsion": repulsion}
 
-    def _in_precision(self, dtype: torch.dtype) -> _Packed:
-        if dtype not in self._packed:
-            model, settings = self.model, self.model.settings
-            layers = [layer for layer in model.layers if isinstance(layer, CarNetLayer)]
-            assert model.energy is not None
-            readouts = [[part] for part in model.energy.linear if isinstance(part, nn.Linear)]
-            readouts.append(linear_layers(model.energy.mlp))
-            compiled, in_ranks = [], 1
-            for number, layer in enumerate(layers):
-                following = layers[number + 1] if number + 1 < len(layers) else None
-                moments = CompiledMoments(
-                    layer.atomic.paths,
-                    self.splines.table(number),
-                    in_ranks=in_ranks,
-                    channels=settings.channels,
-                    dtype=dtype,
-                )
-                atoms = CompiledAtoms(
-                    layer,
-                    following,
-                    in_ranks=in_ranks,
-                    ranks=settings.max_rank + 1,
-                    channels=settings.channels,
-                    dtype=dtype,
-                )
-                compiled.append(_Layer(moments, atoms, CompiledReadout(readouts[number], dtype)))
-                in_ranks = layer.hyper.ranks
-            layout = Blocks(settings.channels, dtype)
-            first = model.embedding.detach()[:, None, :]
-            mixed = first
-            if layers[0].input_map is not None:
-                with torch.no_grad():
-                    (mixed,) = layers[0].input_map([first], torch.eye(model.species).to(first))
-            repulsion = model.repulsion
-            self._packed[dtype] = _Packed(
-                layout.pack(first),
-                layout.pack(mixed),
-                compiled,
-                None if repulsion is None else CompiledRepulsion(repulsion, dtype),
+    def _pack(self, dtype: torch.dtype) -> _Packed:
+        model, settings = self.model, self.model.settings
+        layers = [layer for layer in model.layers if isinstance(layer, CarNetLayer)]
+        assert model.energy is not None
+        readouts = [[part] for part in model.energy.linear if isinstance(part, nn.Linear)]
+        readouts.append(linear_layers(model.energy.mlp))
+        compiled, in_ranks = [], 1
+        for number, layer in enumerate(layers):
+            following = layers[number + 1] if number + 1 < len(layers) else None
+            moments = CompiledMoments(
+                layer.atomic.paths,
+                self.splines.table(number),
+                in_ranks=in_ranks,
+                channels=settings.channels,
+                dtype=dtype,
             )
-        return self._packed[dtype]
+            atoms = CompiledAtoms(
+                layer,
+                following,
+                in_ranks=in_ranks,
+                ranks=settings.max_rank + 1,
+                channels=settings.channels,
+                dtype=dtype,
+            )
+            compiled.append(_Layer(moments, atoms, CompiledReadout(readouts[number], dtype)))
+            in_ranks = layer.hyper.ranks
+        layout = Blocks(settings.channels, dtype)
+        first = model.embedding.detach()[:, None, :]
+        mixed = first
+        if layers[0].input_map is not None:
+            with torch.no_grad():
+                (mixed,) = layers[0].input_map([first], torch.eye(model.species).to(first))
+        repulsion = model.repulsion
+        return _Packed(
+            layout.pack(first),
+            layout.pack(mixed),
+            compiled,
+            None if repulsion is None else CompiledRepulsion(repulsion, dtype),
+        )
 
 
 class _Energies(torch.autograd.Function):

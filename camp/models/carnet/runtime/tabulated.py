@@ -1,57 +1,33 @@
 """CarNet with tabulated radial functions, and on the CPU as compiled code."""
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from camp.graph.edges import Edges
 from camp.models.carnet.network import CarNet
 from camp.models.carnet.runtime.compiled import CompiledCarNet
-from camp.runtime.splines import SplineTables
+from camp.runtime.accelerated import TabulatedModel
 
 # Å: the tables begin where sin(w r)/r is as good as its limit.
 NEAREST = 1e-6
 
 
-class TabulatedCarNet(nn.Module):
-    """A trained CarNet with tabulated radial functions; arguments and results are the same.
-
-    :param model: is copied.
-    :raises InputError: the radial functions cannot be tabulated.
-    """
+class TabulatedCarNet(TabulatedModel[CarNet]):
+    """A trained CarNet with tabulated radial functions."""
 
     chunked = True
+    compiled_form = CompiledCarNet
 
     def __init__(self, model: CarNet):
-        super().__init__()
-        self.model = copy.deepcopy(model)
-        self.compiled: CompiledCarNet | None = None
-        exact = copy.deepcopy(model).to("cpu", torch.float64)
-        self.splines = SplineTables(
-            lambda lengths: _radial_functions(exact, lengths), model.settings.cutoff
-        )
-        self.to(next(model.parameters()))
-
-    def compile_for_cpu(self) -> None:
-        """Use compiled code from now on while on the CPU.
-
-        :raises InputError: targets that are not compiled, no compiler, or it fails.
-        """
-        self.compiled = CompiledCarNet(self.model, self.splines, next(self.parameters()).dtype)
-
-    def _apply(self, fn, recurse=True):
-        """What compiled code reads is packed anew after a change of precision."""
-        if self.compiled is not None:
-            self.compiled.forget()
-        return super()._apply(fn, recurse)
+        super().__init__(model, _radial_functions, model.settings.cutoff)
 
     def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
         """As :meth:`CarNet.forward`."""
-        if self.compiled is not None and edges.vectors.device.type == "cpu":
+        if compiled := self.compiled_for(edges):
             # Keeps nothing of an edge, and so needs no chunks.
-            return self.compiled(edges)
+            return compiled(edges)
         return self.model(
             edges, slots_per_chunk=slots_per_chunk, radial_functions=self._radial_functions
         )
