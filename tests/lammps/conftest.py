@@ -11,6 +11,7 @@ from camp.lammps.installation import Installation, find_lammps
 from camp.potential.potential import Potential
 from camp.runtime import library
 from tests.lammps.running import Runner
+from tests.models.camp.test_network import make_potential
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +48,13 @@ def exported(lammps, tmp_path_factory):
         return known[name, precision]
 
     return of
+
+
+@pytest.fixture
+def potential():
+    return make_potential(species=(1, 8), max_rank=1)
+
+
+@pytest.fixture
+def model(potential, exported):
+    return exported("small", potential)

@@ -13,7 +13,6 @@ from ase import Atoms
 
 from camp.lammps.data_file import write_data
 from tests.lammps.running import header, read_dump, thermo
-from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
 ELEMENTS = ["H", "O"]
@@ -26,16 +25,6 @@ thermo_style custom step temp pe etotal press
 thermo_modify format float %.17g
 """
 DUMP = "write_dump all custom {} id x y z vx vy vz modify sort id format float %.17g\n"
-
-
-@pytest.fixture
-def potential():
-    return make_potential(species=(1, 8), max_rank=1)
-
-
-@pytest.fixture
-def model(potential, exported):
-    return exported("dynamics", potential)
 
 
 def straight(potential) -> Atoms:

@@ -17,11 +17,6 @@ WATER = Atoms("OHH", [[1, 1, 1], [1.97, 1, 1], [0.75, 1.94, 1]], cell=[8.0] * 3,
 
 
 @pytest.fixture
-def model(exported):
-    return exported("errors", make_potential(species=(1, 8), max_rank=1))
-
-
-@pytest.fixture
 def good(runner, model) -> str:
     """An input that runs."""
     write_data(runner.folder / "data", WATER, ["H", "O"])

@@ -13,16 +13,6 @@ DIGITS = "thermo_style custom step pe press\nthermo_modify format float %.17g\n"
 DUMP = "write_dump all custom end id fx fy fz modify sort id format float %.17g\n"
 
 
-@pytest.fixture
-def potential():
-    return make_potential(species=(1, 8), max_rank=1)
-
-
-@pytest.fixture
-def model(potential, exported):
-    return exported("dynamics", potential)
-
-
 def energy_and_forces(runner, text, ranks):
     said = runner.run(f"{text}{DIGITS}run 0\n{DUMP}", ranks)
     return thermo(said)[0, 1], read_dump(runner.folder / "end")[:, 1:]

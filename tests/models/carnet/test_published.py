@@ -88,7 +88,7 @@ def test_features_after_every_layer(shared_carnet, name):
         edges = edges_of(potential, potential.graph(atoms))
         with torch.no_grad():
             one_hot = network.one_hot(edges.species, potential.dtype)
-            moments = network.atomic_moments(edges, network.radial_functions)
+            moments = network.atomic_moments(edges)
             found = network.features(one_hot, moments)
         for t, features in enumerate(found):
             if f"features_{t}" in expected:
