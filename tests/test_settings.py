@@ -445,7 +445,7 @@ def test_own_training_needs_only_the_structures(tmp_path):
     settings = load_training(path)
     assert settings.task == "mine"
     assert settings.model.max_rank == 3
-    assert settings.training.learning_rate == 0.01
+    assert settings.training.recipe == "fast"
 
 
 @pytest.mark.parametrize(

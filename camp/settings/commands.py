@@ -1,7 +1,7 @@
 """The files that the commands read: ``camp train``, ``camp md`` and ``camp analyse``."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -41,7 +41,9 @@ class TrainingJob(Settings):
 
     def to_yaml(self) -> str:
         """The file that says the same."""
-        return to_yaml(self.model_dump(exclude_none=True, exclude={"model": set(FITTED)}))
+        content = self.model_dump(exclude_none=True, exclude={"model": set(FITTED)})
+        # With what is null in spite of the recipe.
+        return to_yaml({**content, "training": self.training.model_dump()})
 
 
 class OwnTraining(TrainingJob):
@@ -54,6 +56,14 @@ class OwnTraining(TrainingJob):
     train: File | None = Field(None, description="instead of both: structures to train on")
     validation: File | None = Field(None, description="and structures to validate with")
     test: File | None = Field(None, description="kept with the settings only")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_fast(cls, given: Any) -> Any:
+        """Own trainings have the recipe for a workstation unless they name another."""
+        if isinstance(given, dict) and isinstance(training := given.get("training", {}), dict):
+            return {**given, "training": {"recipe": "fast", **training}}
+        return given
 
     @model_validator(mode="after")
     def _has_structures(self) -> Self:

@@ -94,13 +94,14 @@ def _models(given: Layers, folder: Path, tasks: Layer) -> Iterator[Layer]:
         task: list(entry.get("models") or of_scale)
         for task, entry in given.content.get("tasks", {}).items()
     }
+    by_recipe = {"training": {"recipe": recipe}} if (recipe := given.content.get("recipe")) else {}
     # In the order in which they are named.
     named = {task: {"models": dict(map(_named, names))} for task, names in chosen.items()}
     yield Layer(given.layers[0].source, {"tasks": named} if named else {})
     for file in sorted(folder.glob("*.yaml")):
         known = _read_architecture(file, tasks)
         of_tasks = {
-            task: {"models": {file.stem: known[task]}}
+            task: {"models": {file.stem: {**known[task], **by_recipe}}}
             for task, names in chosen.items()
             if file.stem in names and task in known
         }

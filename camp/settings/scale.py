@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from camp.settings.base import Different, Folder, Name, PublicFile, Settings, text
 from camp.settings.commands import OwnTraining
 from camp.settings.model import DEFAULT_ARCHITECTURE, ArchitectureName, Model
+from camp.settings.recipes import RecipeName
 from camp.settings.runs import Run, Weights
 from camp.settings.sections import (
     DatasetSettings,
@@ -130,6 +131,11 @@ class Scale(Settings):
         description="architectures of every task that does not name its own",
     )
     seeds: Seeds = Field([], description="one training for each (with `weights: own`)")
+    recipe: RecipeName | None = Field(
+        None,
+        description="of all trainings, instead of what `models/<architecture>.yaml` says of them; "
+        "tasks can change it",
+    )
     mirror: Folder | None = Field(
         None,
         description="where `camp fetch` looks before it asks the network; as published, "

@@ -1,9 +1,14 @@
-"""Batches of a training: in an order that depends on seed and epoch only."""
+"""Batches of a training: in an order that depends on seed and epoch only.
+
+An epoch is a pass over the training set, or a number of steps. In the latter case passes follow
+one another without a break: all batches are full, and a compiled step meets one size only.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from camp.data.graphs import GraphDataset, LabelledBatch
@@ -15,7 +20,7 @@ VALIDATION_SLOTS = {"cpu": 20_000, "cuda": 400_000}
 class TrainingData(pl.LightningDataModule):
     """Training batches, a list with one for each seed, and validation batches.
 
-    The order of an epoch depends on seed and epoch only.
+    :param steps: of an epoch; None: a pass over the training set.
     """
 
     def __init__(
@@ -25,12 +30,14 @@ class TrainingData(pl.LightningDataModule):
         *,
         batch_size: int,
         seeds: Sequence[int],
+        steps: int | None = None,
     ):
         super().__init__()
         self.training = training
         self.validation = validation
         self.batch_size = batch_size
         self.seeds = seeds
+        self.steps = steps
 
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
@@ -38,7 +45,7 @@ class TrainingData(pl.LightningDataModule):
             dataset.keep_on(self.trainer.strategy.root_device)
 
     def train_dataloader(self) -> DataLoader:
-        orders = _Orders([self._sampler(self.training, seed, True) for seed in self.seeds])
+        orders = _Orders([self._order(seed) for seed in self.seeds])
         return DataLoader(_Indices(), self.batch_size, sampler=orders, collate_fn=self._batches)
 
     def val_dataloader(self) -> DataLoader:
@@ -51,6 +58,18 @@ class TrainingData(pl.LightningDataModule):
     def _batches(self, rows: list[tuple[int, ...]]) -> list[LabelledBatch]:
         return [self.training.batch(indices) for indices in zip(*rows, strict=True)]
 
+    def _order(self, seed: int) -> "DistributedSampler | _Endless":
+        if self.steps is None:
+            return self._sampler(self.training, seed, True)
+        assert self.trainer is not None
+        return _Endless(
+            len(self.training),
+            self.steps * self.batch_size,
+            seed=seed,
+            rank=self.trainer.global_rank,
+            processes=self.trainer.world_size,
+        )
+
     def _sampler(self, dataset: GraphDataset, seed: int, shuffle: bool) -> DistributedSampler:
         assert self.trainer is not None
         return DistributedSampler(
@@ -62,10 +81,46 @@ class TrainingData(pl.LightningDataModule):
         )
 
 
+class _Endless(Sampler[int]):
+    """Passes over a dataset, each in an order of its own, cut into epochs of the same length.
+
+    :param length: of the dataset.
+    :param epoch_length: structures that each process takes in an epoch.
+    """
+
+    def __init__(self, length: int, epoch_length: int, *, seed: int, rank: int, processes: int):
+        self.length = length
+        self.epoch_length = epoch_length
+        self.seed = seed
+        self.rank = rank
+        self.processes = processes
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.epoch_length * self.processes + self.rank
+        last = first + self.epoch_length * self.processes
+        known, order = -1, torch.empty(0)
+        for position in range(first, last, self.processes):
+            number, place = divmod(position, self.length)
+            if number != known:
+                known, order = number, self._pass(number)
+            yield int(order[place])
+
+    def _pass(self, number: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(self.seed + number)
+        return torch.randperm(self.length, generator=generator)
+
+    def __len__(self) -> int:
+        return self.epoch_length
+
+
 class _Orders(Sampler[tuple[int, ...]]):
     """Several orders of one dataset side by side."""
 
-    def __init__(self, samplers: Sequence[DistributedSampler]):
+    def __init__(self, samplers: Sequence[DistributedSampler | _Endless]):
         self.samplers = samplers
 
     def set_epoch(self, epoch: int) -> None:

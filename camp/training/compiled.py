@@ -8,6 +8,7 @@ small model leaves idle has work for all of them.
 
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
 from itertools import chain
 
@@ -43,6 +44,7 @@ class TracedLoss:
         self.names = [n for n, p in self.models[0].named_parameters() if p.requires_grad]
         self.trained = [[model.get_parameter(name) for name in self.names] for model in self.models]
         self.functions: dict[tuple[bool, ...], Step] = {}
+        self._compiling: dict[tuple[bool, ...], Future] = {}
         self.labels: tuple[str, ...] = ()
 
     def __call__(self, batches: Sequence[LabelledBatch]) -> Tensor:
@@ -51,11 +53,33 @@ class TracedLoss:
         tensors = [_to_tensors(batch) for batch in batches]
         return _Precomputed.apply(self, tensors, *chain.from_iterable(self.trained))
 
+    def prepare(self, batches: Sequence[LabelledBatch]) -> None:
+        """Trace now, and compile in the background; the first call waits until that is done."""
+        self.labels = tuple(batches[0].labels)
+        parameters = [[p.detach().clone() for p in trained] for trained in self.trained]
+        tensors = [_to_tensors(batch) for batch in batches]
+        kind = _kind(tensors)
+        if kind not in self.functions:
+            function = self._function(kind, parameters, tensors)
+            background = ThreadPoolExecutor(1)
+            self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
+            background.shutdown(wait=False)
+
     def losses_and_gradients(
         self, parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]
     ) -> tuple[Tensor, list[Tensor]]:
         """Losses (models,) and the gradients of all parameters, one model after the other."""
-        kind = tuple(length == 1 for tensor in tensors[0] for length in tensor.shape)
+        kind = _kind(tensors)
+        if kind in self._compiling:
+            self._compiling.pop(kind).result()
+        return self._call(self._function(kind, parameters, tensors), parameters, tensors)
+
+    def _function(
+        self,
+        kind: tuple[bool, ...],
+        parameters: Sequence[Sequence[Tensor]],
+        tensors: Sequence[Sequence[Tensor]],
+    ) -> Step:
         if kind not in self.functions:
             traced = self._trace(parameters, tensors)
             self.functions[kind] = (
@@ -63,7 +87,14 @@ class TracedLoss:
                 if self.backend
                 else traced
             )
-        function = self.functions[kind]
+        return self.functions[kind]
+
+    def _call(
+        self,
+        function: Step,
+        parameters: Sequence[Sequence[Tensor]],
+        tensors: Sequence[Sequence[Tensor]],
+    ) -> tuple[Tensor, list[Tensor]]:
         if len(self.models) == 1:
             loss, *gradient = function(parameters[0], tensors[0])
             return loss[None], gradient
@@ -110,6 +141,11 @@ def _traced(function: Step, *arguments: Sequence) -> GraphModule:
     # Axes that happen to be equally long in the first batch are different axes all the same.
     with tracing.patch(use_duck_shape=False):  # type: ignore[attr-defined]
         return make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*arguments)
+
+
+def _kind(tensors: Sequence[Sequence[Tensor]]) -> tuple[bool, ...]:
+    """Which axes have length one: others are traced apart."""
+    return tuple(length == 1 for tensor in tensors[0] for length in tensor.shape)
 
 
 def _to_tensors(batch: LabelledBatch) -> tuple[Tensor, ...]:

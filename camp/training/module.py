@@ -77,13 +77,23 @@ class TrainingModule(pl.LightningModule):
         return name if len(self.potentials) == 1 else f"{name}/{member}"
 
     def training_step(self, batches: list[LabelledBatch], _index: int) -> Tensor:
-        if self._traced is None:
-            losses = self.loss(self.potentials[0], batches[0])[None]
+        if self._traced is None or self._is_compiling(self._traced, batches):
+            pairs = zip(self.potentials, batches, strict=True)
+            losses = torch.stack([self.loss(potential, batch) for potential, batch in pairs])
         else:
             losses = self._traced(batches)
         for member, loss in enumerate(losses.detach()):
             self._log_mean("train_loss", member, loss / len(batches[member].sizes))
         return losses.sum()
+
+    def _is_compiling(self, traced: TracedLoss, batches: list[LabelledBatch]) -> bool:
+        """Whether steps are plain for now. When that ends depends on the step alone, so that a
+        training can be repeated to the last bit.
+        """
+        if traced.backend is None or self.global_step >= self.settings.compile_after:
+            return False
+        traced.prepare(batches)
+        return True
 
     def configure_gradient_clipping(
         self,

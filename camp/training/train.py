@@ -208,8 +208,13 @@ class _Training:
         :raises InputError: a training diverged; the others are saved.
         """
         trainer = self._trainer(devices)
-        batch_size = self.settings.training.batch_size
-        data = TrainingData(*self.datasets, batch_size=batch_size, seeds=list(self.folders))
+        options = self.settings.training
+        data = TrainingData(
+            *self.datasets,
+            batch_size=options.batch_size,
+            seeds=list(self.folders),
+            steps=options.validate_every,
+        )
         try:
             with writing(self.out):
                 trainer.fit(self.module, data, ckpt_path=checkpoint, weights_only=True)

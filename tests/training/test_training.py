@@ -92,6 +92,19 @@ def test_traced_step_equals_the_plain_one():
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
+def test_step_is_traced_in_the_background_once():
+    """Then the first call has it ready; its results are those of a call that traces itself."""
+    dataset = GraphDataset(clusters(3), 4.0)
+    potential = camp.Potential(SMALL, species=[18]).double()
+    module = TrainingModule([potential], SETTINGS.training)
+    ahead, later = (TracedLoss(module.loss, [potential], backend="eager") for _ in range(2))
+    first, second = collate([dataset[0], dataset[1]]), collate([dataset[1], dataset[2]])
+    ahead.prepare([first])
+    ahead.prepare([second])
+    assert len(ahead.functions) == 1
+    assert ahead([second]).equal(later([second]))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A short training, uninterrupted."""

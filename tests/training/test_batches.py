@@ -1,0 +1,85 @@
+"""The order of training batches: passes over the data, cut into epochs of any length."""
+
+from collections import Counter
+
+import pytest
+
+import camp
+from camp.errors import InputError
+from camp.settings import load_training
+from camp.training.batches import _Endless
+from camp.training.train import METRICS_FILE, MODEL_FILE, train
+from tests.training.small_training import clusters, interrupted_in, metrics, settings
+
+
+def epochs(count, *, rank=0, processes=1, seed=3):
+    order = _Endless(7, 4, seed=seed, rank=rank, processes=processes)
+    for number in range(count):
+        order.set_epoch(number)
+        yield list(order)
+
+
+def test_every_pass_takes_each_structure_once():
+    """Seven epochs of four structures are four passes over seven."""
+    stream = sum(epochs(7), [])
+    passes = [stream[first : first + 7] for first in range(0, 28, 7)]
+    assert all(sorted(one) == list(range(7)) for one in passes)
+    assert len({tuple(one) for one in passes}) == 4
+
+
+def test_epochs_have_the_same_length_and_depend_on_their_number_only():
+    found = list(epochs(5))
+    assert {len(epoch) for epoch in found} == {4}
+    order = _Endless(7, 4, seed=3, rank=0, processes=1)
+    order.set_epoch(4)
+    assert list(order) == found[4]
+    assert list(epochs(5, seed=4)) != found
+
+
+def test_processes_share_a_pass():
+    """Two processes together take what one with epochs twice as long would."""
+    both = [sum(epochs(7, rank=rank, processes=2), []) for rank in range(2)]
+    assert Counter(both[0] + both[1]) == Counter(list(range(7)) * 8)
+
+
+def test_steps_of_an_epoch(tmp_path):
+    """Five structures in batches of two, validated every four steps: no batch is smaller."""
+    options = settings(validate_every=4, max_epochs=3)
+    train(options, clusters(5), clusters(2, seed=9), seeds=[1], out=tmp_path)
+    assert [int(row["step"]) for row in metrics(tmp_path)] == [4, 8, 12]
+
+
+def test_resumes_exactly_between_passes(tmp_path):
+    data = clusters(5), clusters(2, seed=9)
+    options = settings(validate_every=3, max_epochs=4, optimizer="soap", schedule="cosine")
+    train(options, *data, seeds=[1], out=tmp_path / "whole")
+    with interrupted_in(epoch=2):
+        train(options, *data, seeds=[1], out=tmp_path / "parts")
+    train(options, *data, seeds=[1], out=tmp_path / "parts", resume=True)
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+    whole, parts = (camp.load(tmp_path / name / MODEL_FILE) for name in ("whole", "parts"))
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert a.equal(b)
+    assert (tmp_path / "parts" / METRICS_FILE).exists()
+
+
+def written(tmp_path, training):
+    file = tmp_path / "own.yaml"
+    file.write_text(f"train: a.xyz\nvalidation: b.xyz\n{training}")
+    return load_training(file)
+
+
+def test_own_training_is_fast_unless_it_names_the_paper(tmp_path):
+    assert written(tmp_path, "").training.optimizer == "soap"
+    changed = written(tmp_path, "training: {learning_rate: 0.001}").training
+    assert (changed.optimizer, changed.learning_rate) == ("soap", 0.001)
+    paper = written(tmp_path, "training: {recipe: paper}").training
+    assert (paper.optimizer, paper.learning_rate) == ("amsgrad", 0.01)
+    with pytest.raises(InputError, match="recipe"):
+        written(tmp_path, "training: {recipe: slow}")
+
+
+def test_settings_written_to_a_file_say_the_same_when_read(tmp_path):
+    own = written(tmp_path, "training: {max_steps: null, max_time: 0.5}")
+    (tmp_path / "again.yaml").write_text(own.to_yaml())
+    assert load_training(tmp_path / "again.yaml").training == own.training
