@@ -2,13 +2,14 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from camp.graph.edges import Edges
+from camp.runtime.interpolation import GridTables
 from camp.runtime.splines import SplineTables
 
 M = TypeVar("M", bound=nn.Module)
@@ -56,23 +57,44 @@ class TabulatedModel(nn.Module, Generic[M]):
     """A trained model with tabulated radial functions; arguments and results are the same.
 
     :param model: is copied.
-    :param radial_functions: of a model at distances (k,) in Å, as :class:`SplineTables` takes them.
     :param cutoff: Å.
     :raises InputError: the radial functions cannot be tabulated.
     """
 
     #: Its compiled form.
     compiled_form: ClassVar[type[CompiledModel[Any, Any]]]
+    splines: SplineTables | GridTables
+    #: Whether its radial functions cost much of a step, as networks of every edge's length do.
+    costly_radial: ClassVar[bool] = True
 
-    def __init__(
-        self, model: M, radial_functions: Callable[[M, Tensor], list[Tensor]], cutoff: float
-    ):
+    @staticmethod
+    def pairs(species: int) -> int:
+        """How many pairs of species have radial functions of their own."""
+        return 1
+
+    @staticmethod
+    @abstractmethod
+    def radial_functions(model: Any, lengths: Tensor) -> list[Tensor]:
+        """Of a model at distances (k,) in Å, as :class:`SplineTables` takes them."""
+
+    def __init__(self, model: M, cutoff: float):
         super().__init__()
         self.model = copy.deepcopy(model)
         self.compiled: CompiledModel[Any, Any] | None = None
         exact = copy.deepcopy(model).to("cpu", torch.float64)
-        self.splines = SplineTables(lambda lengths: radial_functions(exact, lengths), cutoff)
+        self.splines = SplineTables(partial(self.radial_functions, exact), cutoff)
         self.to(next(model.parameters()))
+
+    @classmethod
+    def in_training(cls, model: M, cutoff: float) -> Self:
+        """The model itself as its parameters are now, with gradients to them."""
+        live = cls.__new__(cls)
+        nn.Module.__init__(live)
+        live.model = model
+        live.compiled = None
+        like = next(model.parameters())
+        live.splines = GridTables(partial(cls.radial_functions, model), cutoff, like)
+        return live
 
     def compile_for_cpu(self) -> None:
         """Use compiled code from now on while on the CPU.
@@ -80,6 +102,7 @@ class TabulatedModel(nn.Module, Generic[M]):
         :raises InputError: a model that is not compiled, no compiler, or it fails.
         """
         dtype = next(self.parameters()).dtype
+        assert isinstance(self.splines, SplineTables)
         self.compiled = self.compiled_form(self.model, self.splines, dtype)
 
     def compiled_for(self, edges: Edges) -> CompiledModel[Any, Any] | None:

@@ -12,7 +12,7 @@ RECIPES: Final[Mapping[RecipeName, Mapping[str, Any]]] = {
     "paper": {},
     "fast": {
         "optimizer": "soap",
-        "learning_rate": 0.003,
+        "learning_rate": 0.005,
         "schedule": "cosine",
         "warmup_steps": 100,
         "gradient_clip": 10.0,
@@ -22,6 +22,7 @@ RECIPES: Final[Mapping[RecipeName, Mapping[str, Any]]] = {
         "ema_every": 1,
         "validate_every": 250,
         "max_steps": 20000,
+        "interpolate": True,
         "compile_after": 500,
     },
 }

@@ -122,6 +122,11 @@ class TrainingSettings(Settings):
     compile: bool = Field(
         True, description="compile the training step; not worth it for short trainings"
     )
+    interpolate: bool = Field(
+        False,
+        description="interpolate radial functions from a grid in training steps, where there are "
+        "many more edges than grid points; exact to some 1e-6",
+    )
     compile_after: int = Field(
         0, ge=0, description="plain steps at first, while the step is compiled in the background"
     )

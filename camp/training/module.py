@@ -14,6 +14,7 @@ from camp.settings import Stage, TrainingSettings
 from camp.targets import ENERGY, FORCES, monitored
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
+from camp.training.interpolated import with_radial_grid
 from camp.training.loss import absolute_error, training_loss
 from camp.training.optimisers import make_optimizer, plateaus, rate_factor, restart
 
@@ -34,6 +35,7 @@ class TrainingModule(pl.LightningModule):
     :param settings: the ``training`` section of a task's settings.
     :param targets: names of those with labels.
     :param compiled: compile the training step.
+    :param interpolated: take radial functions from a grid in training steps.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class TrainingModule(pl.LightningModule):
         *,
         targets: Sequence[str] = (ENERGY.name, FORCES.name),
         compiled: bool = False,
+        interpolated: bool = False,
     ):
         super().__init__()
         self.settings = settings
         self.targets = tuple(targets)
+        self.interpolated = interpolated
         # What the schedule, the end of a training and the choice of the best weights watch.
         self.monitored = monitored(targets)
         self.potentials = nn.ModuleList(potentials)
@@ -64,6 +68,8 @@ class TrainingModule(pl.LightningModule):
     def loss(self, potential: nn.Module, batch: LabelledBatch) -> Tensor:
         """See :func:`camp.training.loss.training_loss`."""
         assert isinstance(potential, Potential)
+        if self.interpolated:
+            potential = with_radial_grid(potential)
         return training_loss(
             potential(batch.graph),
             batch,

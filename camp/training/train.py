@@ -42,6 +42,7 @@ from camp.training.checkpoints import (
     newest_checkpoint,
 )
 from camp.training.compiled import can_compile
+from camp.training.interpolated import is_worth_a_grid
 from camp.training.module import TrainingModule
 
 MODEL_FILE = "model.safetensors"
@@ -189,7 +190,19 @@ class _Training:
         potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
         self.parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
         targets = list(datasets[0].targets)
-        self.module = TrainingModule(potentials, options, targets=targets, compiled=self.compiled)
+        # Several seeds have an axis more, which the interpolation does not know.
+        interpolated = (
+            options.interpolate
+            and len(folders) == 1
+            and is_worth_a_grid(potentials[0], datasets[0], options.batch_size)
+        )
+        self.module = TrainingModule(
+            potentials,
+            options,
+            targets=targets,
+            compiled=self.compiled,
+            interpolated=interpolated,
+        )
         paths = [folder / METRICS_FILE for folder in folders.values()]
         self.tables = MetricsTables(paths, targets)
         self.module.seconds = self.tables.seconds

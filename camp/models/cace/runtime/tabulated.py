@@ -16,9 +16,20 @@ class TabulatedCace(TabulatedModel[Cace]):
     """A trained CACE with tabulated radial functions."""
 
     compiled_form = CompiledCace
+    costly_radial = False
+
+    @staticmethod
+    def radial_functions(model: Cace, lengths: Tensor) -> list[Tensor]:
+        """R_m(r) f(r) at distances (k,) in Å, (1, k, M), of the one pair of species that stands for
+        all; with messages Ar also f(r), (1, k, 1).
+        """
+        basis, grid = model.edge_basis, lengths.clamp(min=NEAREST)[None]
+        cut = basis.cut(grid)
+        radial = basis.radial(grid, cut).permute(1, 2, 0)
+        return [radial, cut[..., None]] if model.settings.message_ar else [radial]
 
     def __init__(self, model: Cace):
-        super().__init__(model, _functions, model.settings.cutoff)
+        super().__init__(model, model.settings.cutoff)
 
     def forward(self, edges: Edges) -> dict[str, Tensor]:
         """As :meth:`Cace.forward`."""
@@ -31,13 +42,3 @@ class TabulatedCace(TabulatedModel[Cace]):
         flat = lengths.flatten()
         rows, weights = self.splines.locate(flat, torch.zeros_like(flat, dtype=torch.int64))
         return self.splines(0, rows, weights).mT.contiguous().view(-1, *lengths.shape)
-
-
-def _functions(model: Cace, lengths: Tensor) -> list[Tensor]:
-    """R_m(r) f(r) at distances (k,) in Å, (1, k, M), of the one pair of species that stands for
-    all; with messages Ar also f(r), (1, k, 1).
-    """
-    basis, grid = model.edge_basis, lengths.clamp(min=NEAREST)[None]
-    cut = basis.cut(grid)
-    radial = basis.radial(grid, cut).permute(1, 2, 0)
-    return [radial, cut[..., None]] if model.settings.message_ar else [radial]

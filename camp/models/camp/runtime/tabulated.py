@@ -19,8 +19,31 @@ class TabulatedCamp(TabulatedModel[Camp]):
     chunked = True
     compiled_form = CompiledCamp
 
+    @staticmethod
+    def pairs(species: int) -> int:
+        """Ordered pairs."""
+        return species**2
+
+    @staticmethod
+    def radial_functions(model: Camp, lengths: Tensor) -> list[Tensor]:
+        """For each layer the radial functions at distances (k,) in Å, with the cutoff function
+        wherever the model has it: (species², k, paths · channels).
+        """
+        one_hot = torch.eye(model.species, dtype=lengths.dtype, device=lengths.device)
+        grid = lengths.expand(model.species, -1)
+        tables = []
+        for layer in range(len(model.layers)):
+            values = []
+            for neighbour in one_hot:
+                polynomials = model.polynomials(grid, neighbour.expand(*grid.shape, -1))
+                radial = model.atomic_moments(layer).radial_functions(polynomials, one_hot)
+                values.append(radial * model.cut(lengths)[:, None])
+            by_pair = torch.stack(values, dim=2)  # paths, centre, neighbour, k, channels
+            tables.append(by_pair.permute(1, 2, 3, 0, 4).flatten(3).flatten(0, 1))
+        return tables
+
     def __init__(self, model: Camp):
-        super().__init__(model, _radial_functions, model.cutoff)
+        super().__init__(model, model.cutoff)
 
     def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
         """As :meth:`Camp.forward`."""
@@ -88,21 +111,3 @@ class TabulatedCamp(TabulatedModel[Camp]):
         values = self.splines(layer, rows, weights)
         paths = sum(self.model.atomic_moments(layer).paths_into)
         return values.view(*mask.shape, paths, -1).permute(2, 0, 1, 3)
-
-
-def _radial_functions(model: Camp, lengths: Tensor) -> list[Tensor]:
-    """For each layer the radial functions at distances (k,) in Å, with the cutoff function
-    wherever the model has it: (species², k, paths · channels).
-    """
-    one_hot = torch.eye(model.species, dtype=lengths.dtype)
-    grid = lengths.expand(model.species, -1)
-    tables = []
-    for layer in range(len(model.layers)):
-        values = []
-        for neighbour in one_hot:
-            polynomials = model.polynomials(grid, neighbour.expand(*grid.shape, -1))
-            radial = model.atomic_moments(layer).radial_functions(polynomials, one_hot)
-            values.append(radial * model.cut(lengths)[:, None])
-        by_pair = torch.stack(values, dim=2)  # paths, centre, neighbour, k, channels
-        tables.append(by_pair.permute(1, 2, 3, 0, 4).flatten(3).flatten(0, 1))
-    return tables

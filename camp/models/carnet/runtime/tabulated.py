@@ -20,8 +20,17 @@ class TabulatedCarNet(TabulatedModel[CarNet]):
     chunked = True
     compiled_form = CompiledCarNet
 
+    @staticmethod
+    def radial_functions(model: CarNet, lengths: Tensor) -> list[Tensor]:
+        """For each layer its radial functions at distances (k,) in Å, of the one pair of species that
+        stands for all: (1, k, paths · channels).
+        """
+        grid = lengths.clamp(min=NEAREST)[None]
+        of_layer = model.radial_functions(grid, torch.ones_like(grid, dtype=torch.bool))
+        return [torch.cat(list(of_layer(layer)), dim=-1) for layer in range(len(model.layers))]
+
     def __init__(self, model: CarNet):
-        super().__init__(model, _radial_functions, model.settings.cutoff)
+        super().__init__(model, model.settings.cutoff)
 
     def forward(self, edges: Edges, *, slots_per_chunk: int | None = None) -> dict[str, Tensor]:
         """As :meth:`CarNet.forward`."""
@@ -43,12 +52,3 @@ class TabulatedCarNet(TabulatedModel[CarNet]):
             return values.view(*lengths.shape, -1, self.model.settings.channels).unbind(2)
 
         return of_layer
-
-
-def _radial_functions(model: CarNet, lengths: Tensor) -> list[Tensor]:
-    """For each layer its radial functions at distances (k,) in Å, of the one pair of species that
-    stands for all: (1, k, paths · channels).
-    """
-    grid = lengths.clamp(min=NEAREST)[None]
-    of_layer = model.radial_functions(grid, torch.ones_like(grid, dtype=torch.bool))
-    return [torch.cat(list(of_layer(layer)), dim=-1) for layer in range(len(model.layers))]
