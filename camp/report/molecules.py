@@ -40,9 +40,9 @@ class _Bar:
 def compare_molecules(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """Bars of one table of the paper for every model, a row of panels for each molecule.
 
-    Nothing is normalised: the speeds of the literature were measured on one GPU, ours on the machine
-    that is named, with all contestants of the same run; these bars are hatched. Stabilities of ours
-    say how long the runs were.
+    Nothing is normalised: the speeds of the literature were measured on one GPU, ours on the
+    machine that is named, with all contestants of the same run; these bars are hatched. Stabilities
+    of ours say how long the runs were.
     """
     paper, results = inputs.paper, inputs.results
     needs = paper.needs(declared)
