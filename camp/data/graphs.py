@@ -26,7 +26,7 @@ from camp.data.labels import keys_of, label
 from camp.errors import InputError
 from camp.files import checksum, save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
-from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
+from camp.graph.rows import empty_rows, shifts_of_cells
 from camp.models.description import Normalisation
 from camp.settings import TrainingSettings
 from camp.targets import ENERGY, FORCES, Target
@@ -141,14 +141,13 @@ class GraphDataset(Dataset[LabelledGraph]):
         slots = slice(self._first_slot[index], self._first_slot[index + 1])
         numbers, cell = packed["numbers"][atoms].long(), packed["cells"][index]
         mask = packed["mask"][slots].reshape(-1, width)
-        shifts = packed["shifts"][slots].double() @ cell
-        shifts[:, 0] += EMPTY_SLOT_LENGTH * ~mask.reshape(-1)
+        shifts = packed["shifts"][slots].reshape(1, *mask.shape, 3)
         graph = AtomicGraph(
             positions=packed["positions"][atoms],
             numbers=numbers,
             neighbours=packed["neighbours"][slots].long().reshape(-1, width),
             reverse=packed["reverse"][slots].long().reshape(-1, width),
-            shifts=shifts.reshape(-1, width, 3),
+            shifts=shifts_of_cells(cell[None], shifts, mask[None]),
             mask=mask,
             system=torch.zeros(len(numbers), dtype=torch.int64),
             cells=cell[None],
@@ -182,18 +181,15 @@ class GraphDataset(Dataset[LabelledGraph]):
         device = self._arrays["mask"].device
         rows = torch.tensor(indices, device=device)
         a = {name: array.index_select(0, rows) for name, array in self._arrays.items()}
-        count, atoms, width = a["mask"].shape
+        count, atoms, _ = a["mask"].shape
         first = torch.arange(0, count * atoms, atoms, device=device)[:, None, None]
-        shifts = (a["shifts"].double().flatten(1, 2) @ a["cells"]).view(count * atoms, width, 3)
-        mask = a["mask"].flatten(0, 1)
-        shifts[..., 0] += EMPTY_SLOT_LENGTH * ~mask
         graph = AtomicGraph(
             positions=a["positions"].flatten(0, 1),
             numbers=a["numbers"].long().flatten(),
             neighbours=(a["neighbours"].long() + first).flatten(0, 1),
             reverse=a["reverse"].long().flatten(0, 1),
-            shifts=shifts,
-            mask=mask,
+            shifts=shifts_of_cells(a["cells"], a["shifts"], a["mask"]),
+            mask=a["mask"].flatten(0, 1),
             system=torch.arange(count, device=device).repeat_interleave(atoms),
             cells=a["cells"],
         )
@@ -211,12 +207,9 @@ class GraphDataset(Dataset[LabelledGraph]):
         width = int(packed["widths"].max())
         rows = packed["widths"].repeat_interleave(atoms)
         used = torch.arange(width) < rows[:, None]
-        empty = {
-            "neighbours": torch.arange(atoms, dtype=torch.int32).repeat(count)[:, None],
-            "reverse": torch.arange(width, dtype=torch.int16),
-            "mask": torch.tensor(False),
-            "shifts": torch.tensor(0, dtype=torch.int16),
-        }
+        empty = empty_rows(atoms, width)
+        # Shifts are in lattice vectors here, for :func:`shifts_of_cells`.
+        empty = empty._replace(shifts=torch.zeros_like(empty.shifts))
         of_atoms = [_LABEL + name for name, target in self.targets.items() if target.of_atoms]
         arrays = {
             name: values
@@ -225,11 +218,10 @@ class GraphDataset(Dataset[LabelledGraph]):
         }
         for name in ("positions", "numbers", *of_atoms):
             arrays[name] = packed[name].unflatten(0, (count, atoms))
-        for name, filling in empty.items():
-            extra = packed[name].shape[1:]
-            array = filling.expand(count * atoms, width, *extra).clone()
+        for name, filling in empty._asdict().items():
+            array = filling.to(packed[name].dtype).repeat(count, *[1] * (filling.dim() - 1))
             array[used] = packed[name]
-            arrays[name] = array.view(count, atoms, width, *extra)
+            arrays[name] = array.unflatten(0, (count, atoms))
         return arrays
 
     def labels(self, name: str) -> Tensor:

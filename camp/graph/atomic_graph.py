@@ -15,9 +15,7 @@ from ase import Atoms
 from torch import Tensor
 
 from camp.graph.neighbours import neighbour_list
-
-# Å; the vector of an empty slot must not vanish, and the mask keeps it out of every sum.
-EMPTY_SLOT_LENGTH = 1.0
+from camp.graph.rows import Rows, rows_of_pairs, widened_rows
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,10 @@ class AtomicGraph:
     mask: Tensor  # (n, K) bool: False in an empty slot
     system: Tensor  # (n,) index of the system of each atom, ascending
     cells: Tensor  # (s, 3, 3) Å, float64; zeros without a cell
+
+    @property
+    def rows(self) -> Rows:
+        return Rows(self.neighbours, self.reverse, self.shifts, self.mask)
 
     @property
     def number_of_systems(self) -> int:
@@ -63,33 +65,14 @@ def build_graph(atoms: Atoms, cutoff: float) -> AtomicGraph:
     :raises InputError: see :func:`camp.graph.neighbours.neighbour_list`.
     """
     i, j, shift = neighbour_list(atoms, cutoff)
-    n, pairs = len(atoms), len(i) // 2
-    # Of short integers this takes a third of the time.
-    order = np.argsort(i.astype(np.min_scalar_type(n)), kind="stable")
-    counts = np.bincount(i, minlength=n)
-    width = max(int(counts.max(initial=0)), 1)
-    slot = np.empty_like(i)
-    slot[order] = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
-    place = i * width + slot
-
-    neighbours = np.repeat(np.arange(n), width)
-    reverse = np.tile(np.arange(width), n)
-    shifts = np.zeros((n * width, 3))
-    shifts[:, 0] = EMPTY_SLOT_LENGTH
-    mask = np.zeros(n * width, dtype=bool)
-    neighbours[place] = j
-    reverse[place[:pairs]], reverse[place[pairs:]] = slot[pairs:], slot[:pairs]
-    vectors = shift[:pairs] @ atoms.cell.array
-    shifts[place[:pairs]], shifts[place[pairs:]] = vectors, -vectors
-    mask[place] = True
+    half = len(i) // 2
+    first, second = torch.from_numpy(i[:half]), torch.from_numpy(j[:half])
+    shifts = torch.from_numpy(shift[:half] @ atoms.cell.array)
     return AtomicGraph(
-        positions=torch.from_numpy(atoms.positions.astype(np.float64)),
-        numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
-        neighbours=torch.from_numpy(neighbours).view(n, width),
-        reverse=torch.from_numpy(reverse).view(n, width),
-        shifts=torch.from_numpy(shifts).view(n, width, 3),
-        mask=torch.from_numpy(mask).view(n, width),
-        system=torch.zeros(n, dtype=torch.int64),
+        torch.from_numpy(atoms.positions.astype(np.float64)),
+        torch.from_numpy(atoms.numbers.astype(np.int64)),
+        *rows_of_pairs(len(atoms), first, second, shifts),
+        system=torch.zeros(len(atoms), dtype=torch.int64),
         cells=torch.from_numpy(atoms.cell.array.astype(np.float64))[None],
     )
 
@@ -97,7 +80,12 @@ def build_graph(atoms: Atoms, cutoff: float) -> AtomicGraph:
 def batch_graphs(graphs: list[AtomicGraph]) -> AtomicGraph:
     """Several graphs as one, systems in the order given; widths are filled up to the largest."""
     width = max(graph.mask.shape[1] for graph in graphs)
-    widened = [_widen(graph, width) for graph in graphs]
+    widened = [
+        graph
+        if graph.mask.shape[1] == width
+        else replace(graph, **widened_rows(graph.rows, width)._asdict())
+        for graph in graphs
+    ]
     sizes = torch.tensor([graph.positions.shape[0] for graph in graphs])
     first_atom = torch.cumsum(sizes, 0) - sizes
     systems = torch.tensor([graph.number_of_systems for graph in graphs])
@@ -107,19 +95,3 @@ def batch_graphs(graphs: list[AtomicGraph]) -> AtomicGraph:
     joined["neighbours"] = joined["neighbours"] + offset[:, None]
     joined["system"] = joined["system"] + torch.repeat_interleave(first_system, sizes)
     return AtomicGraph(**joined)
-
-
-def _widen(graph: AtomicGraph, width: int) -> AtomicGraph:
-    n, present = graph.mask.shape
-    extra = width - present
-    if extra == 0:
-        return graph
-    empty_shift = torch.zeros(n, extra, 3, dtype=graph.shifts.dtype)
-    empty_shift[..., 0] = EMPTY_SLOT_LENGTH
-    return replace(
-        graph,
-        neighbours=torch.cat([graph.neighbours, torch.arange(n)[:, None].expand(n, extra)], dim=1),
-        reverse=torch.cat([graph.reverse, torch.arange(present, width).expand(n, extra)], dim=1),
-        shifts=torch.cat([graph.shifts, empty_shift], dim=1),
-        mask=torch.cat([graph.mask, torch.zeros(n, extra, dtype=torch.bool)], dim=1),
-    )

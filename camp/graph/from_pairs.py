@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH, AtomicGraph
+from camp.graph.atomic_graph import AtomicGraph
+from camp.graph.rows import rows_of_pairs
 
 
 def half_of_pairs(
@@ -40,24 +41,6 @@ def graph_from_pairs(
         the cutoff once, in either direction.
     """
     i, j, shift = pairs
-    n, count = len(positions), len(i)
-    centres, others = torch.cat([i, j]), torch.cat([j, i])
-    vectors = torch.bmm(shift.to(cells)[:, None, :], cells[system[i]])[:, 0]
-    order = torch.argsort(centres, stable=True)
-    counts = torch.bincount(centres, minlength=n)
-    width = max(int(counts.max()), 1)
-    slot = torch.empty_like(centres)
-    first = torch.repeat_interleave(torch.cumsum(counts, 0) - counts, counts)
-    slot[order] = torch.arange(2 * count, device=slot.device) - first
-
-    atom = torch.arange(n, device=slot.device)
-    neighbours = atom[:, None].repeat(1, width)
-    reverse = torch.arange(width, device=slot.device).repeat(n, 1)
-    shifts = positions.new_zeros(n, width, 3)
-    shifts[:, :, 0] = EMPTY_SLOT_LENGTH
-    mask = torch.zeros(n, width, dtype=torch.bool, device=slot.device)
-    neighbours[centres, slot] = others
-    reverse[centres, slot] = torch.cat([slot[count:], slot[:count]])
-    shifts[centres, slot] = torch.cat([vectors, -vectors])
-    mask[centres, slot] = True
-    return AtomicGraph(positions, numbers, neighbours, reverse, shifts, mask, system, cells)
+    shifts = torch.bmm(shift.to(cells)[:, None, :], cells[system[i]])[:, 0]
+    rows = rows_of_pairs(len(positions), i, j, shifts)
+    return AtomicGraph(positions, numbers, *rows, system=system, cells=cells)

@@ -7,8 +7,9 @@ import torch
 from ase import Atoms
 
 from camp.errors import InputError
-from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH, AtomicGraph, build_graph
+from camp.graph.atomic_graph import AtomicGraph, build_graph
 from camp.graph.neighbours import COINCIDENCE_DISTANCE, CoincidingAtomsError
+from camp.graph.rows import compact_rows
 
 SKIN = 0.5  # Å
 IDENTITY = np.eye(3)
@@ -45,7 +46,7 @@ class SkinList:
         lengths = torch.linalg.vector_norm(graph.edge_vectors(), dim=-1)
         refuse_coincidence(graph, float(lengths.min()), int(lengths.argmin()))
         graph = replace(graph, mask=graph.mask & (lengths < self.cutoff))
-        return _without_masked_slots(graph) if compact else graph
+        return replace(graph, **compact_rows(graph.rows)._asdict()) if compact else graph
 
     def candidates(self, atoms: Atoms) -> AtomicGraph:
         """The same with the pairs beyond the cutoff among the others, as many as the list has,
@@ -105,29 +106,3 @@ def refuse_coincidence(graph: AtomicGraph, shortest: float, place: int) -> None:
     if shortest < COINCIDENCE_DISTANCE:
         i, slot = divmod(place, graph.neighbours.shape[1])
         raise CoincidingAtomsError(i, int(graph.neighbours[i, slot]), shortest)
-
-
-def _without_masked_slots(graph: AtomicGraph) -> AtomicGraph:
-    """The same graph with the masked slots left out, as far as the widest row allows."""
-    counts = graph.mask.sum(1)
-    n, width = len(counts), max(int(counts.max()), 1)
-    if width == graph.mask.shape[1]:
-        return graph
-    new_slot = torch.cumsum(graph.mask, 1) - 1
-    i, old = graph.mask.nonzero(as_tuple=True)
-    slot = new_slot[i, old]
-    j = graph.neighbours[i, old]
-    shift = torch.tensor([EMPTY_SLOT_LENGTH, 0.0, 0.0], dtype=graph.shifts.dtype)
-    shifts = shift.expand(n, width, 3).clone()
-    shifts[i, slot] = graph.shifts[i, old]
-    neighbours = torch.arange(n)[:, None].repeat(1, width)
-    neighbours[i, slot] = j
-    reverse = torch.arange(width).repeat(n, 1)
-    reverse[i, slot] = new_slot[j, graph.reverse[i, old]]
-    return replace(
-        graph,
-        neighbours=neighbours,
-        reverse=reverse,
-        shifts=shifts,
-        mask=torch.arange(width) < counts[:, None],
-    )

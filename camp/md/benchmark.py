@@ -17,6 +17,7 @@ from camp.md.timing import DYNAMICS, describe_machine, describe_structure, measu
 from camp.potential.accelerated import AcceleratedPotential
 from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
+from camp.settings.architectures import find_architecture
 
 ENGINES = ("ase", "torchsim")
 # Steps with which a structure is brought to the temperature.
@@ -70,11 +71,12 @@ def benchmark(
     measured = measure(
         evaluate, subject.start_engine, seconds=seconds, device=device, structures=replicas
     )
+    name = find_architecture(potential.architecture).label
     fast = isinstance(model, AcceleratedPotential)
     # Whether it still is, after all that may have failed.
     compiled = fast and bool(model.graphed if batch.mask.is_cuda else model.compiled)
     return {
-        "contestant": "CAMP" if fast else "CAMP, plain",
+        "contestant": name if fast else f"{name}, plain",
         **describe_structure(atoms, potential.cutoff, graph.number_of_edges),
         **describe_machine(device, dtype, {"camp": __version__}),
         **measured,

@@ -73,57 +73,26 @@ def interlayer_scan(
     :raises InputError: no references with this lattice constant, one without an energy, or a model
         that does not know carbon.
     """
-    if not references:
-        raise InputError("no rigid bilayers to compare with; give structures that hold some")
-    labelled = [b.energy for b in references if b.energy is not None]
-    if len(labelled) < len(references):
-        raise InputError("a rigid bilayer has no energy; give labelled structures")
+    energies = _energies_of(references)
     a = _usual_lattice_constant(references) if lattice_constant is None else lattice_constant
     chosen = np.array([abs(b.lattice_constant - a) < TOLERANCE for b in references])
     if not chosen.any():
         raise InputError(f"no rigid bilayer has the lattice constant {a:g} Å")
     model = _BilayerModel(potential, a)
-    energies = np.array(labelled)
-    predicted = model.energies(
-        [build_bilayer(b.lattice_constant, b.distance, b.shift) for b in references]
-    )
-    distances = np.array([b.distance for b in references])
-    farthest = int(np.where(chosen, distances, 0.0).argmax())
-    compared = chosen.copy()
-    if monolayer_energy is None:
-        zero = float(energies[farthest] - (predicted[farthest] - model.monolayer))
-        compared[farthest] = False
-        origin = (
-            f"aligned with the model at the largest layer distance, {distances[farthest]:.2f} Å"
-        )
-    else:
-        zero, origin = monolayer_energy, "monolayer"
-    interlayer = 1e3 * np.where(chosen, energies - zero, np.nan)
-    predicted_interlayer = 1e3 * np.where(chosen, predicted - model.monolayer, np.nan)
-    errors = np.abs(predicted_interlayer - interlayer)
-    names = np.array([b.stacking for b in references])
+    compared = _compare(model, references, energies, chosen, monolayer_energy)
     curves = model.curves()
     known = _curves([b for b, use in zip(references, chosen, strict=True) if use])
-    sides = {"model": (curves, model.monolayer), "reference": (known, zero)}
+    sides = {"model": (curves, model.monolayer), "reference": (known, compared.zero)}
     return {
         **labels,
         "lattice_constant_A": float(a),
         "zero": {
             "model": "monolayer",
             "model_eV_per_atom": model.monolayer,
-            "reference": origin,
-            "reference_eV_per_atom": zero,
+            "reference": compared.origin,
+            "reference_eV_per_atom": compared.zero,
         },
-        "mae": {
-            "total_energy_meV_per_atom": float(1e3 * np.abs(predicted - energies).mean()),
-            "total_energy_bilayers": len(references),
-            "interlayer_meV_per_atom": _mean(errors[compared]),
-            "interlayer_bilayers": int(compared.sum()),
-            "interlayer_by_stacking_meV_per_atom": {
-                name: _mean(errors[compared & (names == name)])
-                for name in sorted(set(names[compared].tolist()))
-            },
-        },
+        "mae": compared.errors(),
         "minima": _minima(sides),
         "differences": {
             "own_minimum": _differences(sides, None),
@@ -137,16 +106,7 @@ def interlayer_scan(
             },
         },
         **_stacking_faults(model, known, distance, shifts),
-        "references": {
-            "lattice_constant_A": [b.lattice_constant for b in references],
-            "stacking": names.tolist(),
-            "shift": [list(b.shift) for b in references],
-            "distance_A": distances.tolist(),
-            "reference_eV_per_atom": energies.tolist(),
-            "model_eV_per_atom": predicted.tolist(),
-            "reference_interlayer_meV_per_atom": _none_for_nan(interlayer),
-            "model_interlayer_meV_per_atom": _none_for_nan(predicted_interlayer),
-        },
+        "references": compared.rows(),
     }
 
 
@@ -257,6 +217,96 @@ class _BilayerModel:
             )
             for shift in STACKINGS.values()
         ]
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """A model beside the energies of n reference bilayers; interlayer energies are NaN where the
+    lattice constant is another.
+    """
+
+    references: Sequence[RigidBilayer]
+    energies: np.ndarray  # (n,) eV/atom, of the reference
+    predicted: np.ndarray  # (n,) eV/atom, of the model
+    zero: float  # eV/atom, of the reference's interlayer energies
+    origin: str  # where it comes from
+    monolayer: float  # eV/atom, of the model
+    chosen: np.ndarray  # (n,) bool: those at the lattice constant
+    counted: np.ndarray  # (n,) bool: of these, without one that sets the zero
+
+    def interlayer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Interlayer energies (n,) of the reference and of the model, meV/atom."""
+        return (
+            1e3 * np.where(self.chosen, self.energies - self.zero, np.nan),
+            1e3 * np.where(self.chosen, self.predicted - self.monolayer, np.nan),
+        )
+
+    def errors(self) -> dict[str, Any]:
+        """Mean absolute errors."""
+        reference, model = self.interlayer()
+        errors = np.abs(model - reference)
+        names = np.array([b.stacking for b in self.references])
+        return {
+            "total_energy_meV_per_atom": float(1e3 * np.abs(self.predicted - self.energies).mean()),
+            "total_energy_bilayers": len(self.references),
+            "interlayer_meV_per_atom": _mean(errors[self.counted]),
+            "interlayer_bilayers": int(self.counted.sum()),
+            "interlayer_by_stacking_meV_per_atom": {
+                name: _mean(errors[self.counted & (names == name)])
+                for name in sorted(set(names[self.counted].tolist()))
+            },
+        }
+
+    def rows(self) -> dict[str, list[Any]]:
+        """Every reference beside the model in the same geometry."""
+        reference, model = self.interlayer()
+        return {
+            "lattice_constant_A": [b.lattice_constant for b in self.references],
+            "stacking": [b.stacking for b in self.references],
+            "shift": [list(b.shift) for b in self.references],
+            "distance_A": [float(b.distance) for b in self.references],
+            "reference_eV_per_atom": self.energies.tolist(),
+            "model_eV_per_atom": self.predicted.tolist(),
+            "reference_interlayer_meV_per_atom": _none_for_nan(reference),
+            "model_interlayer_meV_per_atom": _none_for_nan(model),
+        }
+
+
+def _energies_of(references: Sequence[RigidBilayer]) -> np.ndarray:
+    """eV/atom; raises as :func:`interlayer_scan`."""
+    if not references:
+        raise InputError("no rigid bilayers to compare with; give structures that hold some")
+    labelled = [b.energy for b in references if b.energy is not None]
+    if len(labelled) < len(references):
+        raise InputError("a rigid bilayer has no energy; give labelled structures")
+    return np.array(labelled)
+
+
+def _compare(
+    model: _BilayerModel,
+    references: Sequence[RigidBilayer],
+    energies: np.ndarray,
+    chosen: np.ndarray,
+    monolayer_energy: float | None,
+) -> _Comparison:
+    """The model in the geometries of the references, and the zero of the references' energies."""
+    predicted = model.energies(
+        [build_bilayer(b.lattice_constant, b.distance, b.shift) for b in references]
+    )
+    counted = chosen.copy()
+    if monolayer_energy is None:
+        distances = np.array([b.distance for b in references])
+        farthest = int(np.where(chosen, distances, 0.0).argmax())
+        zero = float(energies[farthest] - (predicted[farthest] - model.monolayer))
+        counted[farthest] = False
+        origin = (
+            f"aligned with the model at the largest layer distance, {distances[farthest]:.2f} Å"
+        )
+    else:
+        zero, origin = monolayer_energy, "monolayer"
+    return _Comparison(
+        references, energies, predicted, zero, origin, model.monolayer, chosen, counted
+    )
 
 
 # Curves of a method, and the zero of its interlayer energies (eV/atom).

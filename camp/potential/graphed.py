@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from camp.graph import AtomicGraph, batch_graphs, build_graph
-from camp.graph.atomic_graph import EMPTY_SLOT_LENGTH
 from camp.graph.edges import Edges
+from camp.graph.rows import empty_rows
 from camp.graph.skin import SKIN
 from camp.potential.derivatives import Results, evaluate_graph
 from camp.potential.potential import Potential
@@ -101,15 +101,10 @@ class GraphedEvaluation:
     def _empty(self, n: int, width: int, systems: int) -> AtomicGraph:
         """Atoms without neighbours, all in the last system."""
         device = self._device
-        shifts = torch.zeros(n, width, 3, dtype=torch.float64, device=device)
-        shifts[..., 0] = EMPTY_SLOT_LENGTH
         return AtomicGraph(
-            positions=torch.zeros(n, 3, dtype=torch.float64, device=device),
-            numbers=torch.full((n,), self._filler, device=device),
-            neighbours=torch.arange(n, device=device)[:, None].repeat(1, width),
-            reverse=torch.arange(width, device=device).repeat(n, 1),
-            shifts=shifts,
-            mask=torch.zeros(n, width, dtype=torch.bool, device=device),
+            torch.zeros(n, 3, dtype=torch.float64, device=device),
+            torch.full((n,), self._filler, device=device),
+            *empty_rows(n, width, device),
             system=torch.full((n,), systems - 1, device=device),
             cells=torch.zeros(systems, 3, 3, dtype=torch.float64, device=device),
         )

@@ -93,13 +93,12 @@ def _evaluated(number: PaperNumber, group: TaskResult, others: str) -> Answer:
 
 def _measured(number: PaperNumber, speed: Speed | None) -> Answer:
     """A speed on the paper's GPU; one on another machine is only a remark."""
-    hardware = number.metric.hardware
-    missing = f"needs a speed measurement on the authors' GPU (NVIDIA {hardware})"
+    missing = f"needs a speed measurement on the authors' GPU (NVIDIA {number.device})"
     if speed is None:
         return Answer(missing=missing)
     ours = speed.ours
     answer = Answer(weights=speed.weights, data=speed.data, generated=speed.generated)
-    if hardware in ours.device and ours.steps is not None:
+    if number.device in ours.device and ours.steps is not None:
         note = _joined(speed.title, speed.note)
         return replace(answer, value=ours.steps, seeds=1, note=note)
     note = f"on this machine, another than the paper's, {ours.steps_text} MD steps/s: {speed.title}"

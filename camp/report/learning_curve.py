@@ -56,7 +56,7 @@ def learning_curve(declared: FigureDeclaration, inputs: Inputs) -> Figure:
         for weights, curve in _ours(rows, results).items():
             marker, colour = _MARKERS[weights]
             _draw(panel, curve, marker, colour, hollow=False)
-        label = f"{rows[0].metric.title} ({rows[0].shown_unit})"
+        label = f"{rows[0].title} ({rows[0].shown_unit})"
         panel.set(xscale="log", yscale="log", xlabel="Number of training structures", ylabel=label)
         plain_logarithmic(panel.xaxis)
         plain_logarithmic(panel.yaxis)

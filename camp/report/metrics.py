@@ -35,8 +35,6 @@ class Metric:
     better: Literal["smaller", "larger", "nearer"] = "smaller"
     # An error that is counted from a value which the paper states.
     needs_reference: bool = False
-    # A speed is only comparable on this device.
-    hardware: str = ""
 
     @property
     def label(self) -> str:
@@ -87,13 +85,12 @@ METRICS: dict[str, Metric] = {
             better="larger",
         ),
         Metric(
-            "md_steps_per_s_V100",
+            "md_steps_per_s",
             "speed",
-            "MD speed, V100",
+            "MD speed",
             "speed",
             {"1/s": Entry("steps")},
             better="larger",
-            hardware="V100",
         ),
     )
 }

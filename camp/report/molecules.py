@@ -40,9 +40,9 @@ class _Bar:
 def compare_molecules(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """Bars of one table of the paper for every model, a row of panels for each molecule.
 
-    Nothing is normalised: the speeds of the literature were measured on one NVIDIA V100, ours on
-    the machine that is named, with all contestants of the same run; these bars are hatched.
-    Stabilities of ours say how long the runs were.
+    Nothing is normalised: the speeds of the literature were measured on one GPU, ours on the
+    machine that is named, with all contestants of the same run; these bars are hatched. Stabilities
+    of ours say how long the runs were.
     """
     paper, results = inputs.paper, inputs.results
     needs = paper.needs(declared)
@@ -52,7 +52,8 @@ def compare_molecules(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     groups = [group for task in needs.tasks for group in results.of_task(task, ours)]
     analyses = [one for name in needs.simulations for one in results.simulations.of(name, ours)]
     measured = [speed for name in needs.speeds if (speed := results.speeds.of(name, ours))]
-    remarks = ["Grey, orange: reported by the paper, speeds on one NVIDIA V100"]
+    devices = " or ".join(dict.fromkeys(n.device for n in printed if n.device))
+    remarks = [f"Grey, orange: reported by the paper, speeds on one NVIDIA {devices}"]
     remarks += [f"Hatched, speeds on this machine: {speed.title}" for speed in measured]
     foot = foot_text(analyses, results.scale, remarks, evaluations=groups)
     figure, panels = make_figure(

@@ -23,6 +23,7 @@ COLUMNS = (
     "value",
     "std",
     "reference",
+    "device",
     "architecture",
     "answered_by_task",
     "answered_by_simulation",
@@ -39,6 +40,7 @@ class PaperNumber:
     ``setting_value`` say what an ablation changed. ``std`` is the printed standard deviation, None
     where the paper prints none; ``decimals`` and ``std_decimals`` count the printed digits behind
     the decimal point. ``reference`` is the value from which a printed error of a property counts.
+    ``device`` is part of the name of the one that a speed was measured on, such as V100.
     """
 
     id: str
@@ -56,6 +58,7 @@ class PaperNumber:
     setting_value: str = ""
     train_size: int | None = None
     reference: float | None = None
+    device: str = ""
     architecture: str = ""
     answered_by_task: str = ""
     answered_by_simulation: str = ""
@@ -68,6 +71,11 @@ class PaperNumber:
     @property
     def shown_unit(self) -> str:
         return proper_unit(self.unit)
+
+    @property
+    def title(self) -> str:
+        """What was measured, with the device where it says more than the task."""
+        return f"{self.metric.title}, {self.device}" if self.device else self.metric.title
 
     @property
     def shown_task(self) -> str:
@@ -100,7 +108,7 @@ def read_paper_numbers(path: str | Path) -> list[PaperNumber]:
     """All rows of the table of a paper's numbers, in its order.
 
     :raises InputError: missing file or column, a value that is not a number, an unknown metric or
-        unit, a number with two answers.
+        unit, a number with two answers, a speed without its device.
     """
     path = Path(path)
     try:
@@ -137,7 +145,9 @@ def _number(row: dict[str, str]) -> PaperNumber:
         raise InputError(f"{row['id']} is answered by both a task and a simulation; name one")
     if metric.needs_reference and not row["reference"]:
         raise InputError(f"{metric.name} needs the reference that its error counts from")
-    texts = ("id", "where", "task", "system", "setting", "setting_value", "model", "unit")
+    if metric.answered_by == "speed" and not row["device"]:
+        raise InputError(f"{metric.name} needs the device that it was measured on")
+    texts = ("id", "where", "task", "system", "setting", "setting_value", "model", "unit", "device")
     answers = ("architecture", "answered_by_task", "answered_by_simulation")
     return PaperNumber(
         **{name: row[name] for name in (*texts, *answers)},

@@ -178,7 +178,18 @@ def _errors_of_target(panel: Axes, group: TaskResult, target: Target, arrays: Ar
         numbers = arrays["numbers"][given]
         _errors_by_species(panel, differences, numbers, _component(target), error.unit)
         return
-    panel.hist(differences.ravel(), bins=_BINS // 2, color=COLOURS[0], alpha=0.85)
+    # On use, because its import takes a second and registers colour maps with matplotlib.
+    import seaborn
+
+    seaborn.histplot(
+        differences.ravel(),
+        bins=_BINS // 2,
+        color=COLOURS[0],
+        alpha=0.85,
+        linewidth=0,
+        legend=False,
+        ax=panel,
+    )
     panel.axvline(0, color="#444444", linewidth=0.8)
     counted = "Components" if target.rank else "Structures"
     panel.set(xlabel=f"{capitalised(target.name)} error ({error.unit})", ylabel=counted)

@@ -14,7 +14,7 @@ from camp.files import atomic_path
 from camp.report.results import TaskResult
 from camp.report.simulations import Analysis
 
-# The palette 'colorblind' of seaborn, whose import would pull in the global state of pyplot.
+# The palette 'colorblind' of seaborn, whose import takes a second and touches matplotlib's state.
 COLOURS = (
     "#0173b2",
     "#de8f05",

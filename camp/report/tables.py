@@ -23,6 +23,7 @@ CSV_COLUMNS = (
     "model",
     "architecture",
     "metric",
+    "device",
     "unit",
     "value",
     "std",
@@ -238,6 +239,7 @@ def _reported_row(number: PaperNumber) -> dict[str, object]:
         "model": number.model,
         "architecture": number.architecture,
         "metric": number.metric.name,
+        "device": number.device,
         "unit": number.unit,
         "value": number.value,
         "std": number.std,
@@ -264,14 +266,14 @@ def _our_row(number: PaperNumber, answer: Answer, scale: str) -> dict[str, objec
 
 
 def _measured_rows(number: PaperNumber, speed: Speed) -> list[dict[str, object]]:
-    """What was measured on this machine, under a metric of its own: one row for each contestant."""
+    """What was measured on this machine, with the device: one row for each contestant."""
     return [
         {
             **_reported_row(number),
             "train_size": None,
             "model": record.contestant,
             "architecture": "" if record.kind == "peer" else speed.architecture,
-            "metric": "md_steps_per_s",
+            "device": record.device,
             "value": record.steps,
             "source": "measured on this machine",
             "weights": record.weights,

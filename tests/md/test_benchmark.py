@@ -17,6 +17,7 @@ from camp.md.timing import FEWEST_ROUNDS, WARM_UP, measure
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.potential.saving import save
+from tests.models.cace.test_network import make_potential as make_cace
 
 SHORT = 0.02  # s
 
@@ -61,6 +62,12 @@ def test_record_is_complete_and_consistent(potential, ice, accelerate):
     assert record["model_sha256"] == model_hash(potential)
     assert {"torch", "camp"} <= record["versions"].keys()
     json.dumps(record, allow_nan=False)
+
+
+def test_contestant_is_named_after_its_architecture(ice):
+    potential = make_cace(species=(1, 8), cutoff=3.0)
+    record = benchmark(potential, ice, seconds=SHORT, accelerate=False)
+    assert record["contestant"] == "CACE, plain"
 
 
 def test_replicas_share_a_batch_and_rates_are_of_one_structure(potential):

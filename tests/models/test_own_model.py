@@ -88,7 +88,12 @@ def test_it_is_trained_saved_loaded_judged_and_simulated(toy, tmp_path, monkeypa
     )
     run("train", tmp_path / "toy.yaml", "--seed", 1, "--out", tmp_path / "run", "--device", "cpu")
     model = tmp_path / "run" / "model.safetensors"
-    check_model(camp.load(model))
+    potential = camp.load(model)
+    check_model(potential)
+    # A network that knows nothing of chunks is never asked for them.
+    whole = potential.evaluate(clusters(2))
+    monkeypatch.setattr("camp.potential.potential.SLOTS_PER_CHUNK", 1)
+    assert potential.evaluate(clusters(2)).energies == pytest.approx(whole.energies)
 
     evaluation = tmp_path / "evaluation" / "clusters" / "toy-seed-1.json"
     labels = ["--task", "clusters", "--seed", 1, "--scale", "quick", "--weights", "own"]

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import camp
 from camp.errors import InputError
+from camp.potential.accelerated import AcceleratedPotential
 from camp.potential.saving import CHECKSUM, FORMAT, read_header, save, with_checksum
 from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
@@ -32,6 +33,12 @@ def test_round_trip_is_exact(potential, saved):
     before, after = potential.evaluate(structure), camp.load(saved).evaluate(structure)
     assert after.energies[0] == before.energies[0]
     np.testing.assert_array_equal(after.forces[0], before.forces[0])
+
+
+def test_an_accelerated_potential_is_saved_as_the_one_it_was_made_from(potential, saved, tmp_path):
+    path = tmp_path / "fast.safetensors"
+    save(AcceleratedPotential(potential, compiled=False), path)
+    assert path.read_bytes() == saved.read_bytes()
 
 
 def test_header_tells_what_the_model_is(potential, saved):

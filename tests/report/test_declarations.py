@@ -170,6 +170,13 @@ def test_mistake_in_a_number_names_its_line(folder, column, value, message):
     assert message in str(error.value)
 
 
+def test_speed_without_its_device_is_refused(folder):
+    path = folder / "camp" / "numbers.csv"
+    path.write_text(path.read_text().replace(",V100,", ",,"))
+    with pytest.raises(InputError, match="md_steps_per_s needs the device that it was measured on"):
+        load_paper(folder / "camp")
+
+
 def test_folder_without_declarations_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"tables\.yaml: cannot be read"):
         load_paper(tmp_path)

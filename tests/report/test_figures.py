@@ -139,6 +139,12 @@ def test_parity_and_errors(tmp_path, frames, this_work):
     assert "Energy error (meV/atom)" in said
     counts = sum(patch.get_height() for patch in figure.axes[0].patches)
     assert counts == 2 * frames
+    arrays = [np.load(file.with_suffix(".npz")) for file in files]
+    errors = [1e3 * (a["energies"] - a["reference_energies"]) / a["atoms"] for a in arrays]
+    heights, edges = np.histogram(np.concatenate(errors), bins=30)
+    bars = figure.axes[0].patches
+    assert [bar.get_height() for bar in bars] == heights.tolist()
+    np.testing.assert_allclose([bar.get_x() for bar in bars], edges[:-1])
 
 
 def test_errors_by_species_by_hand(tmp_path, this_work):

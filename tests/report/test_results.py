@@ -160,6 +160,6 @@ def test_paper_numbers_with_an_error_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"numbers\.csv: no column .*metric, "):
         read_paper_numbers(path)
     header = NUMBERS.read_text().splitlines()[0]
-    path.write_text(f"{header}\na,Table 1,LiPS,LiPS,,,10,CAMP,energy_mae,meV,many,,,,,\n")
+    path.write_text(f"{header}\na,Table 1,LiPS,LiPS,,,10,CAMP,energy_mae,meV,many,,,,,,\n")
     with pytest.raises(InputError, match=r"numbers\.csv, line 2: .*many"):
         read_paper_numbers(path)

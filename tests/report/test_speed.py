@@ -67,9 +67,12 @@ def test_values_of_the_v100_are_untouched(tmp_path, made, name):
     assert reported(table) == before
     # the same columns and rows as without; the measured speeds come after
     assert table.labels == without.labels
-    measured = [row for row in rows(table.to_csv()) if row["metric"] == "md_steps_per_s"]
+    measured = [row for row in rows(table.to_csv()) if row["source"].startswith("measured")]
     assert [row["model"] for row in measured] == CONTESTANTS
     assert {row["source"] for row in measured} == {"measured on this machine"}
+    assert {row["metric"] for row in measured} == {"md_steps_per_s"}
+    assert [row["device"] for row in measured] == 3 * ["cpu: Some Processor"] + 2 * [""]
+    assert {row["device"] for row in before if row["metric"] == "md_steps_per_s"} == {"V100"}
     assert "cpu: Some Processor" in measured[0]["note"]
     assert "not measured" in measured[-1]["note"]
     for text, alone in (
@@ -82,8 +85,10 @@ def test_values_of_the_v100_are_untouched(tmp_path, made, name):
 
 def test_scoreboard_names_this_machine_but_gives_no_verdict(tmp_path, made):
     write_speeds(tmp_path / "speed", "water-300K")
-    speeds = [r for r in rows(made("scoreboard").to_csv()) if r["metric"] == "md_steps_per_s_V100"]
+    speeds = [r for r in rows(made("scoreboard").to_csv()) if r["metric"] == "md_steps_per_s"]
     assert len(speeds) == 4
+    assert {row["device"] for row in speeds} == {"V100"}
+    assert "<td>MD speed, V100 (s⁻¹)</td>" in made("scoreboard").to_html()
     assert all("needs a speed measurement" in row["verdict"] for row in speeds)
     assert all(row["ours"] == "" for row in speeds)
     notes = {row["id"]: row["note"] for row in speeds}
