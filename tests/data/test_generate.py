@@ -16,8 +16,8 @@ from camp.data.generate.dynamics import langevin
 from camp.data.generate.graphene import STACKINGS, bilayer, label, rigid_bilayers
 from camp.data.generate.xtb import LabelError, Xtb
 from camp.data.readers import read_structures, write_structures
-from camp.targets import TARGETS
 from camp.errors import InputError
+from camp.targets import TARGETS
 
 tblite_ase = pytest.importorskip("tblite.ase", reason="needs tblite (the extra 'workflow')")
 tblite = pytest.importorskip("tblite.interface", reason="needs tblite (the extra 'workflow')")
