@@ -45,11 +45,22 @@ class Products:
             name: one for name, one in by_name(declared, "figures").items() if self._has(one[1])
         }
         self.figures = {name: one for name, one in drawn.items() if one[1].covers != "task"}
-        self.task_figures = {name: one for name, one in drawn.items() if one[1].covers == "task"}
+        self.task_figures = {
+            name: one
+            for name, one in drawn.items()
+            if one[1].covers == "task"
+            and any(self.can_show(*one, task) for task in self.scale.tasks)
+        }
         self.scoreboards = {name: paper for name, paper in papers.items() if paper.own_numbers}
 
     def _has(self, product: Product) -> bool:
         return not product.takes or any(self._of_scale[kind] for kind in product.takes)
+
+    def can_show(self, paper: Paper, figure: FigureDeclaration, task: str) -> bool:
+        """Whether a figure of one task is drawn of this one."""
+        settings = self.scale.tasks[task]
+        modelled = paper.architecture in ("", *settings.models)
+        return modelled and {*figure.targets} <= {*settings.targets}
 
     def captions(self) -> dict[str, Any]:
         """What the texts of the report say of them."""
@@ -106,8 +117,8 @@ class Products:
         trained = paths.metrics_files(self.scale, task)
         figures = [
             paths.figure_file(self.scale, f"{name}-{task}")
-            for name, (_, figure) in self.task_figures.items()
-            if trained or "trainings" not in figure.takes
+            for name, (paper, figure) in self.task_figures.items()
+            if self.can_show(paper, figure, task) and (trained or "trainings" not in figure.takes)
         ]
         return [*evaluations, *figures]
 
