@@ -30,17 +30,17 @@ def tensor_metrics(
 
     Shapes: predicted and reference (m, *target.shape), without NaN.
     """
-    result = _errors(target.name, predicted, reference)
-    invariants = (_invariants(target, values) for values in (predicted, reference))
-    for name, both in _paired(*invariants).items():
-        result |= _errors(f"{target.name}_{name}", *both)
+    result = errors(target.name, predicted, reference)
+    of_both = (invariants(target, values) for values in (predicted, reference))
+    for name, both in _paired(*of_both).items():
+        result |= errors(f"{target.name}_{name}", *both)
     if target.name == ELASTIC.name:
         stable = [positive_definite(values) for values in (predicted, reference)]
         result[f"{target.name}_unstable"] = float((~stable[0]).sum())
         if (both := stable[0] & stable[1]).any():
             moduli = (_moduli(values[both]) for values in (predicted, reference))
             for name, pair in _paired(*moduli).items():
-                result |= _errors(f"{target.name}_{name}", *pair)
+                result |= errors(f"{target.name}_{name}", *pair)
     return result
 
 
@@ -50,7 +50,8 @@ def positive_definite(stiffness: np.ndarray) -> np.ndarray:
     return (torch.linalg.eigvalsh(matrices) > 0).all(1).numpy()
 
 
-def _errors(name: str, predicted: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+def errors(name: str, predicted: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """MAE, RMSE, mean absolute deviation and relative MAE of what has this name: (m, …) each."""
     error = predicted - reference
     mae, mad = float(np.abs(error).mean()), float(np.abs(reference - reference.mean(0)).mean())
     return {
@@ -78,7 +79,7 @@ def _moduli(stiffness: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _invariants(target: Target, values: np.ndarray) -> dict[str, np.ndarray]:
+def invariants(target: Target, values: np.ndarray) -> dict[str, np.ndarray]:
     """Numbers that do not depend on the axes: (m,) or (m, k) each."""
     entries = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)).flatten(1)
     counts = signature(target.symmetry)

@@ -57,7 +57,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        weights = f", {self.result.weights} weights" if self.result else ""
+        weights = f", {self.result.weights} weights" if self.result and self.result.weights else ""
         return f"{architecture_label(self.architecture)}{weights}"
 
     def error(self, shown: Shown) -> tuple[float, float | None] | None:

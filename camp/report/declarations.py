@@ -25,7 +25,7 @@ Declared = dict[str, tuple["Paper", Any]]
 # YAML has lists only.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 RowLabel = Literal["train_size", "system", "setting", "setting_value", "quantity"]
-Kind = Literal["evaluations", "analyses", "speeds", "trainings"]
+Kind = Literal["evaluations", "analyses", "speeds", "trainings", "rivals"]
 
 
 class Product(Settings):

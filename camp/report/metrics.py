@@ -11,8 +11,8 @@ from typing import Literal
 from camp.targets import TARGETS, Target
 
 STATISTICS = {"mae": "MAE", "rmse": "RMSE"}
-# Of tensors, as far as an evaluation has them: what does not depend on the axes, and errors relative
-# to the mean absolute deviation (MAD) of the reference.
+# Of tensors, as far as an evaluation has them: what does not depend on the axes, and errors
+# relative to the mean absolute deviation (MAD) of the reference.
 OF_TENSORS = {
     "relative_mae": "MAE/MAD",
     "isotropic_mae": "isotropic MAE",

@@ -14,13 +14,14 @@ from camp.report.declarations import (
 )
 from camp.settings import Run
 from camp.settings.sections import ReferenceSettings
+from camp.targets import TARGETS
 from camp.workflow import fetching, paths
 from camp.workflow.arguments import options
 from camp.workflow.availability import Availability
 
 # The inputs of one product by the option of its command, or by another name.
 Files = dict[str, list[str]]
-RESULTS: tuple[Kind, ...] = ("evaluations", "analyses", "speeds", "trainings")
+RESULTS: tuple[Kind, ...] = ("evaluations", "analyses", "speeds", "trainings", "rivals")
 
 
 class Products:
@@ -36,6 +37,7 @@ class Products:
             "analyses": [*self.scale.simulations],
             "speeds": self.scale.speed.simulations,
             "trainings": [*self.scale.tasks] if self.scale.weights == "own" else [],
+            "rivals": [name for name in self.scale.tasks if self._has_rivals(name)],
         }
         declared = papers.values()
         self.tables: dict[str, tuple[Paper, TableDeclaration]] = {
@@ -55,6 +57,11 @@ class Products:
 
     def _has(self, product: Product) -> bool:
         return not product.takes or any(self._of_scale[kind] for kind in product.takes)
+
+    def _has_rivals(self, task: str) -> bool:
+        targets = [TARGETS[name] for name in self.scale.tasks[task].targets]
+        tensors = any(target.rank and not target.derivative_of for target in targets)
+        return self.scale.weights == "own" and tensors and bool(self.available.runs(task))
 
     def can_show(self, paper: Paper, figure: FigureDeclaration, task: str) -> bool:
         """Whether a figure of one task is drawn of this one."""
@@ -144,7 +151,8 @@ class Products:
             return [self.available.analysis(name) for name in known]
         if kind == "evaluations":
             return [file for task in known for file in self.available.evaluations(task)]
-        return [file for task in known for file in paths.summaries_of_training(self.scale, task)]
+        files = paths.rival_files if kind == "rivals" else paths.summaries_of_training
+        return [file for task in known for file in files(self.scale, task)]
 
     def references(self, figure: FigureDeclaration) -> dict[str, str]:
         """{name: file} of the references that could be had; one alone makes no figure."""
