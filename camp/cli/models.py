@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from camp.cli.device import add_accelerate, add_device, check_device, positive_count
 from camp.errors import InputError
@@ -185,11 +186,10 @@ def run_rival(arguments: argparse.Namespace) -> None:
         if not arguments.allow_missing:
             raise
         for name, out in outs.items():
-            record = {"task": settings.task, "architecture": name, "reason": str(error)}
-            write_json(out, record)
+            write_json(out, {"task": settings.task, "architecture": name, "reason": str(error)})
         return
     for name, out in outs.items():
-        record = {
+        record: dict[str, Any] = {
             "task": settings.task,
             "architecture": name,
             "weights": "",

@@ -119,10 +119,10 @@ def _kernel_ridge(sets: Sequence[_Examples], name: str) -> np.ndarray:
     best: tuple[float, Any] | None = None
     for alpha, gamma in product(ALPHAS, GAMMAS):
         model = KernelRidge(alpha=alpha, kernel="rbf", gamma=gamma / train.shape[1])
-        error = float(
+        deviation = float(
             np.abs(model.fit(train, known - mean).predict(validation) + mean - judged).mean()
         )
-        if best is None or error < best[0]:
-            best = (error, model)
+        if best is None or deviation < best[0]:
+            best = (deviation, model)
     assert best is not None
     return best[1].predict(test) + mean
