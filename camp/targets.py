@@ -92,6 +92,7 @@ STRESS = Target(
     error_unit="meV/Å³",
     error_factor=1000.0,
 )
+ELASTIC = _tensor("elastic", "GPa", "ijkl=jikl=klij", reduce="mean", keys=("elastic",))
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -105,7 +106,7 @@ TARGETS: dict[str, Target] = {
         _tensor("shielding", "ppm", "ij", per="atom", keys=("shielding",)),
         _tensor("dielectric", "1", "ij=ji", reduce="mean", keys=("dielectric", "epsilon")),
         _tensor("piezoelectric", "C/m²", "ijk=ikj", reduce="mean", keys=("piezoelectric",)),
-        _tensor("elastic", "GPa", "ijkl=jikl=klij", reduce="mean", keys=("elastic",)),
+        ELASTIC,
     )
 }
 

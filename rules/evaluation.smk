@@ -31,6 +31,31 @@ rule evaluate:
         " {params.arguments:q} > {log:q} 2>&1"
 
 
+# A library's simple method on the same split; without the library, the reason why there is none.
+rule rival:
+    input:
+        settings=lambda w: paths.settings_file(SCALE, w.task),
+        data=lambda w: paths.data_file(SCALE, w.task),
+        split="results/{scale}/splits/{task}.json",
+    output:
+        kernel_ridge="results/{scale}/rivals/{task}/kernel-ridge.json",
+        mean="results/{scale}/rivals/{task}/mean.json",
+    log:
+        "results/{scale}/logs/rival/{task}.log",
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=resources.growing(4000),
+        runtime=60,
+    params:
+        generated=lambda w: "--generated" if SCALE.dataset_of(w.task).generate else "",
+        identity=lambda w: identity.of_step("rival"),
+    shell:
+        "camp rival {input.settings:q} {output.kernel_ridge:q} {output.mean:q} --allow-missing"
+        " {params.generated} > {log:q} 2>&1"
+
+
 # Stands in the place of an evaluation when a file could not be had.
 rule unavailable:
     output:

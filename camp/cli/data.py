@@ -19,7 +19,7 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 
 def add_generate(verbs) -> None:
-    parser = verbs.add_parser("generate", help="structures with GFN-xTB energies and forces")
+    parser = verbs.add_parser("generate", help="structures with GFN-xTB labels")
     parser.add_argument(
         "kind",
         help="molecule:ethanol, molecule:malonaldehyde, molecule:NAME, water, lips, graphene",

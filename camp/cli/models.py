@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from camp.cli.device import add_accelerate, add_device, check_device, positive_count
 from camp.errors import InputError
@@ -163,6 +164,57 @@ def add_evaluate(verbs) -> None:
     labels.add_argument("--weights", choices=("own", "published"))
     labels.add_argument("--note", default="")
     parser.set_defaults(run=run_evaluate)
+
+
+def run_rival(arguments: argparse.Namespace) -> None:
+    from camp.data.readers import read_structures
+    from camp.data.splits import read_split
+    from camp.evaluation.rivals import KERNEL_RIDGE, MEAN, rival_metrics
+    from camp.files import write_json
+    from camp.settings import load_training
+
+    settings = load_training(arguments.config)
+    if not settings.data or not settings.split:
+        raise InputError(f"{arguments.config}: a rival needs 'data' and 'split'")
+    tensors = [t for t in settings.learnt if t.rank and not t.derivative_of]
+    outs = {MEAN: arguments.mean, KERNEL_RIDGE: arguments.kernel_ridge}
+    structures = read_structures(settings.data, targets=())
+    split = read_split(settings.split, len(structures))
+    try:
+        found = rival_metrics(structures, split, tensors)
+    except InputError as error:
+        if not arguments.allow_missing:
+            raise
+        for name, out in outs.items():
+            write_json(out, {"task": settings.task, "architecture": name, "reason": str(error)})
+        return
+    for name, out in outs.items():
+        record: dict[str, Any] = {
+            "task": settings.task,
+            "architecture": name,
+            "weights": "",
+            "seed": None,
+            "scale": settings.labels.get("scale", ""),
+            "data": settings.labels.get("data", ""),
+            "generated": arguments.generated,
+            "targets": {target.name: target.unit for target in tensors},
+            "metrics": found[name],
+            "unavailable": {target.name: "predicts invariants only" for target in tensors},
+            "train_size": len(split.train),
+        }
+        write_json(out, record)
+
+
+def add_rival(verbs) -> None:
+    parser = verbs.add_parser("rival", help="a library's simple method on the tensors of a task")
+    parser.add_argument("config", type=Path, help="settings of a training with data and split")
+    parser.add_argument("kernel_ridge", type=Path, metavar="OUT", help="its errors (.json)")
+    parser.add_argument("mean", type=Path, metavar="MEAN", help="those of the training set's mean")
+    parser.add_argument("--generated", action="store_true", help="data made here, not a paper's")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="without scikit-learn write why there are none"
+    )
+    parser.set_defaults(run=run_rival)
 
 
 def run_predict(arguments: argparse.Namespace) -> None:

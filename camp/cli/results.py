@@ -40,6 +40,7 @@ def _inputs(arguments: argparse.Namespace, **more) -> "Inputs":
     from camp.report.inputs import read_inputs
 
     results = {name: getattr(arguments, name) for name in _RESULTS}
+    results["evaluations"] = [*results["evaluations"], *getattr(arguments, "rivals", [])]
     return read_inputs(load_paper(arguments.paper), arguments.scale, **results, **more)
 
 
@@ -84,6 +85,7 @@ def add_table(verbs) -> None:
     parser.add_argument("name", help="of the paper's tables.yaml, such as table-1")
     _add_inputs(parser)
     _add_files(parser, "trainings", "training.json of each training (comparison)")
+    _add_files(parser, "rivals", "errors of simple methods, of camp rival (comparison)")
     parser.add_argument("--out-csv", type=Path, required=True, help="raw numbers")
     parser.add_argument("--out-html", type=Path, help="laid out as in the paper")
     parser.add_argument("--out-markdown", type=Path, help="the same as Markdown")

@@ -173,8 +173,8 @@ def describe(record: dict[str, Any]) -> str:
         factor, unit = _SHOWN.get(name, (1.0, record["targets"][target]))
         mae, rmse = (factor * metrics[key] for key in (name, name.replace("mae", "rmse")))
         lines.append(f"{title:26} MAE {mae:.4g}, RMSE {rmse:.4g} {unit}")
-        if name == f"{target}_mae" and f"{target}_relative_mae" in metrics:
-            relative = 100 * metrics[f"{target}_relative_mae"]
+        if (key := f"{name.removesuffix('mae')}relative_mae") in metrics:
+            relative = 100 * metrics[key]
             lines[-1] += f" ({relative:.3g} % of the mean absolute deviation)"
     return "\n".join(lines)
 

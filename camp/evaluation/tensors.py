@@ -8,7 +8,8 @@ from camp.cartesian.natural.decomposition import (
     reconstruction_matrix,
     signature,
 )
-from camp.targets import Target
+from camp.cartesian.voigt import polycrystal_moduli, stiffness_to_voigt
+from camp.targets import ELASTIC, Target
 
 
 def tensor_metrics(
@@ -21,29 +22,64 @@ def tensor_metrics(
       of rank two);
     - the anisotropy: the norm of all natural tensors of higher ranks together;
     - the norm;
+    - of elastic tensors, the bulk, shear and Young's moduli of Voigt, Reuss and Hill, where both
+      tensors are positive definite; ``unstable`` counts the predictions that are not;
 
-    the mean absolute deviation of the reference's components from their mean as the zero of the
-    scale (``mad``), and the MAE relative to it (``relative_mae``).
+    of each the mean absolute deviation of the reference from its mean as the zero of the scale
+    (``mad``), and the MAE relative to it (``relative_mae``).
 
     Shapes: predicted and reference (m, *target.shape), without NaN.
     """
-    errors = {"": predicted - reference}
-    parts = [_invariants(target, values) for values in (predicted, reference)]
-    for name in parts[0]:
-        errors[f"_{name}"] = parts[0][name] - parts[1][name]
-    result = {}
-    for name, error in errors.items():
-        result[f"{target.name}{name}_mae"] = float(np.abs(error).mean())
-        result[f"{target.name}{name}_rmse"] = float(np.sqrt(np.square(error).mean()))
-    mad = float(np.abs(reference - reference.mean(0)).mean())
-    result[f"{target.name}_mad"] = mad
-    result[f"{target.name}_relative_mae"] = (
-        result[f"{target.name}_mae"] / mad if mad else float("nan")
-    )
+    result = errors(target.name, predicted, reference)
+    of_both = (invariants(target, values) for values in (predicted, reference))
+    for name, both in _paired(*of_both).items():
+        result |= errors(f"{target.name}_{name}", *both)
+    if target.name == ELASTIC.name:
+        stable = [positive_definite(values) for values in (predicted, reference)]
+        result[f"{target.name}_unstable"] = float((~stable[0]).sum())
+        if (both := stable[0] & stable[1]).any():
+            moduli = (_moduli(values[both]) for values in (predicted, reference))
+            for name, pair in _paired(*moduli).items():
+                result |= errors(f"{target.name}_{name}", *pair)
     return result
 
 
-def _invariants(target: Target, values: np.ndarray) -> dict[str, np.ndarray]:
+def positive_definite(stiffness: np.ndarray) -> np.ndarray:
+    """Whether every strain costs energy: C_ijkl (m, 3, 3, 3, 3) → (m,)."""
+    matrices = stiffness_to_voigt(torch.from_numpy(np.asarray(stiffness, dtype=np.float64)))
+    return (torch.linalg.eigvalsh(matrices) > 0).all(1).numpy()
+
+
+def errors(name: str, predicted: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """MAE, RMSE, mean absolute deviation and relative MAE of what has this name: (m, …) each."""
+    error = predicted - reference
+    mae, mad = float(np.abs(error).mean()), float(np.abs(reference - reference.mean(0)).mean())
+    return {
+        f"{name}_mae": mae,
+        f"{name}_rmse": float(np.sqrt(np.square(error).mean())),
+        f"{name}_mad": mad,
+        f"{name}_relative_mae": mae / mad if mad else float("nan"),
+    }
+
+
+def _paired(
+    predicted: dict[str, np.ndarray], reference: dict[str, np.ndarray]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return {name: (values, reference[name]) for name, values in predicted.items()}
+
+
+def _moduli(stiffness: np.ndarray) -> dict[str, np.ndarray]:
+    """Moduli of polycrystals in GPa, each (m,), of C_ijkl (m, 3, 3, 3, 3)."""
+    found = polycrystal_moduli(stiffness_to_voigt(torch.from_numpy(stiffness.astype(np.float64))))
+    averages = {"voigt": found.voigt, "reuss": found.reuss, "hill": found.hill}
+    return {
+        f"{modulus}_{average}": getattr(moduli, modulus).numpy()
+        for average, moduli in averages.items()
+        for modulus in ("bulk", "shear", "young")
+    }
+
+
+def invariants(target: Target, values: np.ndarray) -> dict[str, np.ndarray]:
     """Numbers that do not depend on the axes: (m,) or (m, k) each."""
     entries = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)).flatten(1)
     counts = signature(target.symmetry)

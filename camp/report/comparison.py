@@ -10,7 +10,7 @@ from camp.files import read_json
 from camp.report.answers import why_not_evaluated
 from camp.report.declarations import TableDeclaration
 from camp.report.inputs import Inputs
-from camp.report.metrics import STATISTICS, Shown, capitalised, shown_error
+from camp.report.metrics import OF_TENSORS, STATISTICS, Shown, capitalised, shown_error
 from camp.report.pages import markdown_row, page, paragraph, rows_to_csv
 from camp.report.paper import significant
 from camp.report.provenance import GENERATED_REMARK, architecture_label
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        weights = f", {self.result.weights} weights" if self.result else ""
+        weights = f", {self.result.weights} weights" if self.result and self.result.weights else ""
         return f"{architecture_label(self.architecture)}{weights}"
 
     def error(self, shown: Shown) -> tuple[float, float | None] | None:
@@ -187,14 +187,21 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _errors(rows: Iterable[Row]) -> list[tuple[str, str, Shown]]:
     """(target, statistic, how it is shown) of all targets that the rows have."""
-    targets = dict.fromkeys(t for row in rows if row.result for t in row.result.targets)
-    return [(t, s, shown_error(t, s)) for t in targets for s in STATISTICS]
+    results = [row.result for row in rows if row.result]
+    targets = dict.fromkeys(target for result in results for target in result.targets)
+    known = [(t, s, shown_error(t, s)) for t in targets for s in (*STATISTICS, *OF_TENSORS)]
+    return [
+        (target, statistic, shown)
+        for target, statistic, shown in known
+        if statistic in STATISTICS or any(result.values(shown.key) for result in results)
+    ]
 
 
 def _laid_out(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and texts of one task's table."""
     errors = _errors(rows)
-    headings = [f"{capitalised(t)} {STATISTICS[s]} ({shown.unit})" for t, s, shown in errors]
+    titles = {**STATISTICS, **OF_TENSORS}
+    headings = [f"{capitalised(t)} {titles[s]} ({shown.unit})" for t, s, shown in errors]
     return (
         ["Model", *headings, *_HEADINGS],
         [[row.label, *_error_texts(row, errors), *_other_texts(row)] for row in rows],

@@ -17,6 +17,7 @@ from camp.errors import InputError
 from camp.report.paper import PaperNumber, read_paper_numbers
 from camp.settings.base import Settings
 from camp.settings.layers import Layer, Layers, read_yaml
+from camp.settings.sections import TargetName
 
 NUMBERS, TABLES = "numbers.csv", "tables.yaml"
 
@@ -24,7 +25,7 @@ Declared = dict[str, tuple["Paper", Any]]
 # YAML has lists only.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 RowLabel = Literal["train_size", "system", "setting", "setting_value", "quantity"]
-Kind = Literal["evaluations", "analyses", "speeds", "trainings"]
+Kind = Literal["evaluations", "analyses", "speeds", "trainings", "rivals"]
 
 
 class Product(Settings):
@@ -66,6 +67,9 @@ class FigureDeclaration(Product):
     """One figure: name, title, drawing function, what it needs, caption."""
 
     draw: str = Field(description="function (declaration, inputs) → figure")
+    targets: Annotated[tuple[TargetName, ...], Field(strict=False)] = Field(
+        default=(), description="of a figure of one task: only tasks that have all of these"
+    )
     simulations: Names = Field(default=(), description="whose analyses it shows")
     references: Names = Field(default=(), description="what it compares simulations with")
     interlayer_scans: Names = Field(default=(), description="tasks whose models it scans")

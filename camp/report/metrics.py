@@ -11,6 +11,17 @@ from typing import Literal
 from camp.targets import TARGETS, Target
 
 STATISTICS = {"mae": "MAE", "rmse": "RMSE"}
+# Of tensors, as far as an evaluation has them: what does not depend on the axes, and errors
+# relative to the mean absolute deviation (MAD) of the reference.
+OF_TENSORS = {
+    "relative_mae": "MAE/MAD",
+    "isotropic_mae": "isotropic MAE",
+    "isotropic_relative_mae": "isotropic MAE/MAD",
+    "anisotropy_mae": "anisotropy MAE",
+    "anisotropy_relative_mae": "anisotropy MAE/MAD",
+    "norm_mae": "norm MAE",
+    "norm_relative_mae": "norm MAE/MAD",
+}
 # Units in which the field prints thousandths of ours; the files of numbers write A for Å.
 _THOUSANDTH = {"eV": "meV", "eV/Å": "meV/A"}
 
@@ -106,7 +117,13 @@ class Shown:
 
 
 def shown_error(target: str, statistic: str) -> Shown:
-    """The usual way to show an error of a target: energies per atom, eV as meV."""
+    """The usual way to show an error of a target: energies per atom, eV as meV, relative ones in
+    per cent.
+    """
+    if statistic in OF_TENSORS:
+        relative = statistic.endswith("relative_mae")
+        unit, factor = ("%", 100.0) if relative else (TARGETS[target].unit, 1.0)
+        return Shown(f"{target}_{statistic}", unit, factor)
     units = METRICS[f"{target}_{statistic}"].units
     # The last unit is the finest: per atom, in thousandths.
     unit, entry = list(units.items())[-1]

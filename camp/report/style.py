@@ -38,8 +38,12 @@ def make_figure(
     columns: int = 2,
     rows: int = 1,
     size: tuple[float, float] = (9.0, 4.4),
+    polar: bool = False,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with a title, panels (rows, columns) and a line of provenance at its foot."""
+    """A figure with a title, panels (rows, columns) and a line of provenance at its foot.
+
+    :param polar: panels of angle and radius.
+    """
     figure = Figure(figsize=size, layout="constrained")
     lines = textwrap.wrap(provenance, int(15 * size[0]))
     foot = (0.12 + 0.15 * len(lines)) / size[1]
@@ -48,7 +52,8 @@ def make_figure(
     engine.set(rect=(0, foot, 1, 1 - foot), w_pad=0.08, h_pad=0.08)  # type: ignore[call-arg]
     figure.suptitle(title, fontsize=11)
     figure.text(0.01, 0.06 / size[1], "\n".join(lines), fontsize=7.5, color="#444444", va="bottom")
-    panels = figure.subplots(rows, columns, squeeze=False)
+    kind = {"projection": "polar"} if polar else None
+    panels = figure.subplots(rows, columns, squeeze=False, subplot_kw=kind)
     for panel in panels.flat:
         panel.tick_params(direction="in", which="both", top=True, right=True)
     return figure, panels

@@ -23,6 +23,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "train": (*_SPLITTING, "camp.training.train"),
     "import": ("camp.potential.saving",),
     "evaluate": (*_SPLITTING, "camp.potential.saving", "camp.evaluation.comparison"),
+    "rival": (*_SPLITTING, "camp.evaluation.rivals"),
     "start": _SPLITTING,
     "simulate": (*_READING, "camp.potential.saving", "camp.md.simulate"),
     "analyse": (*_READING, "camp.md.analysis"),

@@ -14,13 +14,14 @@ from camp.report.declarations import (
 )
 from camp.settings import Run
 from camp.settings.sections import ReferenceSettings
+from camp.targets import TARGETS
 from camp.workflow import fetching, paths
 from camp.workflow.arguments import options
 from camp.workflow.availability import Availability
 
 # The inputs of one product by the option of its command, or by another name.
 Files = dict[str, list[str]]
-RESULTS: tuple[Kind, ...] = ("evaluations", "analyses", "speeds", "trainings")
+RESULTS: tuple[Kind, ...] = ("evaluations", "analyses", "speeds", "trainings", "rivals")
 
 
 class Products:
@@ -36,6 +37,7 @@ class Products:
             "analyses": [*self.scale.simulations],
             "speeds": self.scale.speed.simulations,
             "trainings": [*self.scale.tasks] if self.scale.weights == "own" else [],
+            "rivals": [name for name in self.scale.tasks if self._has_rivals(name)],
         }
         declared = papers.values()
         self.tables: dict[str, tuple[Paper, TableDeclaration]] = {
@@ -45,11 +47,27 @@ class Products:
             name: one for name, one in by_name(declared, "figures").items() if self._has(one[1])
         }
         self.figures = {name: one for name, one in drawn.items() if one[1].covers != "task"}
-        self.task_figures = {name: one for name, one in drawn.items() if one[1].covers == "task"}
+        self.task_figures = {
+            name: one
+            for name, one in drawn.items()
+            if one[1].covers == "task"
+            and any(self.can_show(*one, task) for task in self.scale.tasks)
+        }
         self.scoreboards = {name: paper for name, paper in papers.items() if paper.own_numbers}
 
     def _has(self, product: Product) -> bool:
         return not product.takes or any(self._of_scale[kind] for kind in product.takes)
+
+    def _has_rivals(self, task: str) -> bool:
+        targets = [TARGETS[name] for name in self.scale.tasks[task].targets]
+        tensors = any(target.rank and not target.derivative_of for target in targets)
+        return self.scale.weights == "own" and tensors and bool(self.available.runs(task))
+
+    def can_show(self, paper: Paper, figure: FigureDeclaration, task: str) -> bool:
+        """Whether a figure of one task is drawn of this one."""
+        settings = self.scale.tasks[task]
+        modelled = paper.architecture in ("", *settings.models)
+        return modelled and {*figure.targets} <= {*settings.targets}
 
     def captions(self) -> dict[str, Any]:
         """What the texts of the report say of them."""
@@ -106,8 +124,8 @@ class Products:
         trained = paths.metrics_files(self.scale, task)
         figures = [
             paths.figure_file(self.scale, f"{name}-{task}")
-            for name, (_, figure) in self.task_figures.items()
-            if trained or "trainings" not in figure.takes
+            for name, (paper, figure) in self.task_figures.items()
+            if self.can_show(paper, figure, task) and (trained or "trainings" not in figure.takes)
         ]
         return [*evaluations, *figures]
 
@@ -133,7 +151,8 @@ class Products:
             return [self.available.analysis(name) for name in known]
         if kind == "evaluations":
             return [file for task in known for file in self.available.evaluations(task)]
-        return [file for task in known for file in paths.summaries_of_training(self.scale, task)]
+        files = paths.rival_files if kind == "rivals" else paths.summaries_of_training
+        return [file for task in known for file in files(self.scale, task)]
 
     def references(self, figure: FigureDeclaration) -> dict[str, str]:
         """{name: file} of the references that could be had; one alone makes no figure."""

@@ -15,9 +15,12 @@ from camp.data.generate import KINDS, generate, lips, molecules, water
 from camp.data.generate.dynamics import langevin
 from camp.data.generate.graphene import STACKINGS, bilayer, label, rigid_bilayers
 from camp.data.generate.xtb import LabelError, Xtb
+from camp.data.readers import read_structures, write_structures
 from camp.errors import InputError
+from camp.targets import TARGETS
 
 tblite_ase = pytest.importorskip("tblite.ase", reason="needs tblite (the extra 'workflow')")
+tblite = pytest.importorskip("tblite.interface", reason="needs tblite (the extra 'workflow')")
 
 ATOMS = {
     "molecule:ethanol": [9, 9, 9, 9],
@@ -49,7 +52,11 @@ def test_frames_are_labelled_and_repeat_with_the_seed(kind):
     assert [len(atoms) for atoms in frames] == ATOMS[kind]
     method = "GFN2-xTB" if kind.startswith("molecule") else "GFN1-xTB"
     for atoms, repeated in zip(frames, again, strict=True):
+        of_molecules = ("dipole", "polarizability") if kind.startswith("molecule") else ()
+        labels = {name: atoms.info.pop(name) for name in of_molecules}
         assert atoms.info == {"source": f"generated ({method})", "kind": kind, "seed": 7}
+        for name, values in labels.items():
+            assert np.array_equal(values, repeated.info[name])
         assert np.isfinite(atoms.get_potential_energy())
         assert atoms.get_forces().shape == (len(atoms), 3)
         assert np.array_equal(atoms.positions, repeated.positions)
@@ -90,6 +97,45 @@ def test_periodic_labels_are_those_of_tblite(kind):
     reference = direct(atoms, "GFN1-xTB")
     assert atoms.get_potential_energy() == pytest.approx(reference.get_potential_energy(), abs=1e-5)
     np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), atol=1e-3)
+
+
+def test_dipole_and_polarizability_are_derivatives_of_the_energy():
+    """μ = −∂E/∂F and α = −∂²E/∂F² with fields of another size, in Hartree/(e·a₀)."""
+    atoms = generate("molecule:ethanol", 1, 1)[0]
+    step = 2e-3
+
+    def energy(field):
+        calculator = tblite.Calculator("GFN2-xTB", atoms.numbers, atoms.positions / units.Bohr)
+        calculator.set("verbosity", 0)
+        calculator.set("accuracy", 0.01)
+        calculator.add("electric-field", field.tolist())
+        return float(calculator.singlepoint()["energy"])
+
+    unit = step * np.eye(3)
+    dipole = np.array([-(energy(e) - energy(-e)) / (2 * step) for e in unit])
+    np.testing.assert_allclose(atoms.info["dipole"], dipole * units.Bohr, atol=2e-4)
+    polarizability = np.zeros((3, 3))
+    for i, j in np.ndindex(3, 3):
+        along, across = unit[i] + unit[j], unit[i] - unit[j]
+        mixed = energy(along) + energy(-along) - energy(across) - energy(-across)
+        polarizability[i, j] = -mixed / (4 * step**2)
+    np.testing.assert_allclose(
+        atoms.info["polarizability"], polarizability * units.Bohr**3, atol=0.01
+    )
+    # Ethanol: 1.7 D and 5.4 Å³ by experiment; GFN2-xTB's minimal basis polarizes less.
+    assert 0.2 < np.linalg.norm(atoms.info["dipole"]) < 0.6
+    assert 1.8 < np.trace(atoms.info["polarizability"]) / 3 < 5.4
+
+
+def test_dipole_and_polarizability_are_read_as_they_were_written(tmp_path):
+    written = generate("molecule:ethanol", 2, 3)
+    write_structures(tmp_path / "ethanol.xyz", written)
+    targets = [TARGETS["dipole"], TARGETS["polarizability"]]
+    for atoms, expected in zip(
+        read_structures(tmp_path / "ethanol.xyz", targets=targets), written, strict=True
+    ):
+        for target in targets:
+            assert np.array_equal(atoms.info[target.name], expected.info[target.name])
 
 
 def test_graphene_labels_are_those_of_the_supercell():

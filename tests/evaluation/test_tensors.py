@@ -42,3 +42,55 @@ def test_mean_prediction_has_the_error_of_the_mean_absolute_deviation():
     found = tensor_metrics(TARGETS["dipole"], mean, dipoles)
     assert found["dipole_relative_mae"] == pytest.approx(1.0)
     assert "dipole_isotropic_mae" not in found
+
+
+def cubic(c11, c12, c44):
+    """C_ijkl of a cubic crystal, from its definition with Kronecker deltas."""
+    unit = np.eye(3)
+    anisotropy = np.einsum("ia,ja,ka,la->ijkl", unit, unit, unit, unit)
+    volume = np.einsum("ij,kl->ijkl", unit, unit)
+    shear = np.einsum("ik,jl->ijkl", unit, unit) + np.einsum("il,jk->ijkl", unit, unit)
+    return c12 * volume + c44 * shear + (c11 - c12 - 2 * c44) * anisotropy
+
+
+def test_moduli_are_those_of_the_closed_forms_of_cubic_crystals():
+    """Of copper and aluminium (GPa): Hill's averages against each other, by hand."""
+    constants = [(168.4, 121.4, 75.4), (107.3, 60.9, 28.3)]
+    copper, aluminium = (cubic(*c)[None] for c in constants)
+    found = tensor_metrics(TARGETS["elastic"], copper, aluminium)
+    by_hand = []
+    for c11, c12, c44 in constants:
+        bulk, slow = (c11 + 2 * c12) / 3, c11 - c12
+        voigt, reuss = (slow + 3 * c44) / 5, 5 * slow * c44 / (4 * c44 + 3 * slow)
+        shears = {"voigt": voigt, "reuss": reuss, "hill": (voigt + reuss) / 2}
+        moduli = {f"bulk_{name}": bulk for name in shears}
+        moduli |= {f"shear_{name}": shear for name, shear in shears.items()}
+        moduli |= {
+            f"young_{name}": 1 / (1 / (3 * shear) + 1 / (9 * bulk))
+            for name, shear in shears.items()
+        }
+        by_hand.append(moduli)
+    for name, value in by_hand[0].items():
+        expected = abs(value - by_hand[1][name])
+        assert found[f"elastic_{name}_mae"] == pytest.approx(expected, rel=1e-10)
+    assert found["elastic_unstable"] == 0
+
+
+def test_a_prediction_without_moduli_is_counted_and_left_out():
+    """C₁₁ < C₁₂: a shear that gains energy."""
+    reference = np.array([cubic(168.4, 121.4, 75.4), cubic(107.3, 60.9, 28.3)])
+    predicted = np.array([cubic(100.0, 121.4, 75.4), cubic(107.3, 60.9, 28.3)])
+    found = tensor_metrics(TARGETS["elastic"], predicted, reference)
+    assert found["elastic_unstable"] == 1
+    assert found["elastic_bulk_hill_mae"] == pytest.approx(0.0, abs=1e-10)
+
+
+def test_every_part_has_its_own_zero_of_the_scale():
+    rng = np.random.default_rng(2)
+    reference = rng.normal(size=(40, 3, 3))
+    reference = reference + reference.transpose(0, 2, 1)
+    found = tensor_metrics(TARGETS["polarizability"], reference + 0.1 * np.eye(3), reference)
+    thirds = np.trace(reference, axis1=1, axis2=2) / 3
+    mad = np.abs(thirds - thirds.mean()).mean()
+    assert found["polarizability_isotropic_mad"] == pytest.approx(mad)
+    assert found["polarizability_isotropic_relative_mae"] == pytest.approx(0.1 / mad)

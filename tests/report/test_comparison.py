@@ -88,6 +88,22 @@ def test_targets_go_by_name(comparison):
     assert "Dipole MAE (e·Å)" in headings and "Energy MAE" not in headings
 
 
+def test_parts_of_tensors_stand_beside_their_zero_of_the_scale(tmp_path, this_work):
+    metrics = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
+    metrics |= {"dipole_relative_mae": 0.25, "dipole_norm_mae": 0.01}
+    write_evaluation(tmp_path, "ethanol", 1, targets=["dipole"], metrics=metrics)
+    inputs = read_inputs(this_work, "quick", evaluations=[tmp_path])
+    table = make_table("comparison", inputs)
+    found = {row["metric"]: row for row in rows(table, "ethanol")}
+    assert (found["dipole_relative_mae"]["value"], found["dipole_relative_mae"]["unit"]) == (
+        "25.0",
+        "%",
+    )
+    assert found["dipole_norm_mae"]["unit"] == "e·Å"
+    headings = table.to_markdown().partition("### ethanol")[2].splitlines()[2]
+    assert "Dipole MAE/MAD (%)" in headings and "isotropic" not in headings
+
+
 def test_page(comparison):
     page = comparison.to_html()
     assert "1.60 (0.28)" in page and "1,234" in page and "25.0" in page

@@ -25,7 +25,8 @@ KINDS = (*(f"molecule:{name}" for name in molecules.BUILT_IN), *MATERIALS)
 
 
 def generate(kind: str, frames: int, seed: int, *, progress: bool = False) -> list[Atoms]:
-    """Structures with GFN-xTB energies (eV) and forces (eV/Å).
+    """Structures with GFN-xTB energies (eV) and forces (eV/Å); molecules also with ``dipole`` (e·Å)
+    and ``polarizability`` (Å³) in ``info``.
 
     The same kind and seed give the same frames to the last bit on one machine with one thread
     (``OMP_NUM_THREADS=1``, to be set by the caller), and the first n frames of a longer set are
@@ -48,7 +49,7 @@ def generate(kind: str, frames: int, seed: int, *, progress: bool = False) -> li
     try:
         stream = islice(sample(np.random.default_rng(seed), method), frames)
         for atoms, energy, forces in tqdm(stream, kind, frames, disable=not progress, unit="frame"):
-            atoms.info = {"source": f"generated ({method})", "kind": kind, "seed": seed}
+            atoms.info |= {"source": f"generated ({method})", "kind": kind, "seed": seed}
             atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
             generated.append(atoms)
     except LabelError as error:

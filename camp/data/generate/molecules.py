@@ -8,7 +8,7 @@ from ase import Atoms, units
 from ase.build import molecule
 
 from camp.data.generate.dynamics import langevin, mobility_of_heavy_hydrogen
-from camp.data.generate.xtb import Sample, Sampler, Xtb
+from camp.data.generate.xtb import Sample, Sampler, Xtb, response
 
 TEMPERATURE = 500.0  # K
 TIMESTEP = 1.0 * units.fs
@@ -46,7 +46,7 @@ def find(name: str) -> Atoms | None:
 
 
 def sampler(start: Atoms) -> Sampler:
-    """The sampler of one molecule."""
+    """The sampler of one molecule, whose dipole and polarizability are in ``info``."""
 
     def sample(rng: np.random.Generator, method: str) -> Iterator[Sample]:
         trajectory = langevin(
@@ -58,6 +58,8 @@ def sampler(start: Atoms) -> Sampler:
             timestep=TIMESTEP,
             memory=MEMORY,
         )
-        return islice(trajectory, EQUILIBRATION, None, EVERY)
+        for atoms, energy, forces in islice(trajectory, EQUILIBRATION, None, EVERY):
+            atoms.info |= response(method, atoms)
+            yield atoms, energy, forces
 
     return sample
