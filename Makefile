@@ -34,7 +34,8 @@ $(STAMP):
 
 reproduce: $(STAMP)
 	snakemake --cores $(CORES) --configfile $(CONFIG) $(ARGS)
-	snakemake --configfile $(CONFIG) $(ARGS) --report results/$(SCALE)/report.html
+	snakemake --configfile $(CONFIG) $(ARGS) --report results/$(SCALE)/report.html \
+		--report-metadata report/metadata.yaml
 
 # Files stay with one worker: a machine has room for one SLURM.
 test: $(STAMP)
