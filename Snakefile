@@ -8,6 +8,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+report: "report/summary.rst"
+
+
 include: "rules/common.smk"
 
 

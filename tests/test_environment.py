@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from camp.report.declarations import load_paper
 from camp.settings import load_scale
@@ -91,12 +93,40 @@ def test_ablation_changes_one_setting(number):
     assert SPLITS[task] == SPLITS["lips-100"]
 
 
-def test_environment_file_has_the_pins_of_the_package():
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIREMENTS = [
+    Requirement(text)
+    for group in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for text in group
+]
+PINS = {
+    canonicalize_name(pin.name): pin
+    for pin in (
+        Requirement(line)
+        for line in (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    )
+}
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_range_of_the_package_contains_the_pin(requirement):
+    (pin,) = PINS[canonicalize_name(requirement.name)].specifier
+    assert requirement.specifier
+    assert pin.operator == "==" and requirement.specifier.contains(pin.version)
+
+
+def test_all_pins_are_exact():
+    assert all(str(pin.specifier).startswith("==") for pin in PINS.values())
+
+
+def test_environment_file_has_the_pins():
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    pins = [pin for group in groups for pin in group]
     (listed,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
-    assert sorted(listed) == sorted(pins)
-    assert all("==" in pin for pin in pins)
-    assert f"python={project['requires-python'].removeprefix('>=')}" in environment["dependencies"]
+    pins = [Requirement(text) for text in listed]
+    assert {canonicalize_name(pin.name): pin.extras for pin in pins} == {
+        canonicalize_name(r.name): r.extras for r in REQUIREMENTS
+    }
+    for pin in pins:
+        assert pin.specifier == PINS[canonicalize_name(pin.name)].specifier
+    assert f"python={PROJECT['requires-python'].removeprefix('>=')}" in environment["dependencies"]

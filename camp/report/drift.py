@@ -137,11 +137,13 @@ def _draw_energies(panel: Axes, found: Sequence[tuple[_Convention, Analysis]]) -
 
 
 def _drift_text(analysis: Analysis) -> str:
-    """The drift, mean (std) over runs, or that there is none."""
+    """The drift, mean (std) over runs, in µeV or, from a thousand on, meV; or why there is none."""
     if not analysis.drifts:
         return analysis.why_not("energy")
-    text = significant(*mean_std([1e6 * drift for drift in analysis.drifts]))
-    return f"{text.replace('-', '−')} µeV/atom/ps"
+    large = max(map(abs, analysis.drifts)) >= 1e-3
+    factor, unit = (1e3, "meV") if large else (1e6, "µeV")
+    text = significant(*mean_std([factor * drift for drift in analysis.drifts]))
+    return f"{text.replace('-', '−')} {unit}/atom/ps"
 
 
 def _draw_pairs(panel: Axes, scans: Sequence[PairScan]) -> None:

@@ -1,5 +1,6 @@
 """What all figures share: colours, provenance, files. No state of matplotlib is touched."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter
 
 from camp.files import atomic_path
 from camp.report.results import TaskResult
@@ -59,14 +60,29 @@ def make_figure(
     return figure, panels
 
 
+class _PlainTicks(Locator):
+    """1, 2 and 5 times the powers of ten; equally spaced round numbers where those are too few."""
+
+    def __call__(self) -> Sequence[float]:
+        assert self.axis is not None
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        low, high = sorted((vmin, vmax))
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        # Over several decades the powers of ten are enough.
+        factors = (1, 2, 5) if len(powers) <= 4 else (1,)
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        if sum(low <= tick <= high for tick in ticks) < 3:
+            ticks = list(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        return [tick for tick in ticks if low <= tick <= high]
+
+
 def plain_logarithmic(axis: Axis) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5 times the powers of ten."""
+    """A logarithmic axis with plain numbers, three or more wherever it ends."""
+    axis.set_major_locator(_PlainTicks())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(FuncFormatter(_two_or_five))
-
-
-def _two_or_five(value: float, _: int) -> str:
-    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
+    axis.set_minor_formatter(NullFormatter())
 
 
 def provenance_text(

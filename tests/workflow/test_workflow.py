@@ -268,7 +268,10 @@ def test_everything_at_the_smallest_scale(tmp_path):
 
     report = snakemake(tmp_path, *options, "--report", results / "report.html")
     assert report.returncode == 0, report.stderr
-    assert "Table S3" in (results / "report.html").read_text(encoding="utf-8")
+    # It opens on the scoreboards.
+    text = (results / "report.html").read_text(encoding="utf-8")
+    assert "Results at the scale test" in text and "<iframe title=" in text
+    assert "Table S3" in text
 
     # Nothing is left to do, and a lost result brings back only what depends on it.
     assert dry_run(tmp_path, "test") == {}
