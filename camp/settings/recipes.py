@@ -8,7 +8,7 @@ RecipeName = Literal["paper", "fast"]
 # The defaults of the training settings are the paper's recipe. The other is for a workstation:
 # SOAP (arXiv:2409.11321) along a cosine, an average of the weights that fits short trainings, and
 # validation by steps. docs/training.md has the search that chose it.
-RECIPES: Final[Mapping[RecipeName, Mapping[str, Any]]] = {
+RECIPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "paper": {},
     "fast": {
         "optimizer": "soap",

@@ -43,15 +43,15 @@ class TrainingSettings(Settings):
 
     recipe: RecipeName = Field(
         "paper",
-        description="`paper`: the defaults below; `fast`: good models in a tenth of the time. Files "
-        "of `camp train` that name none have `fast`",
+        description="`paper`: the defaults below; `fast`: good models in a tenth of the time, and "
+        "what files of `camp train` have that name none",
     )
     batch_size: int = Field(4, ge=1, description="structures in a step")
     validate_every: int | None = Field(
         None,
         ge=1,
-        description="steps between two validations; an *epoch* is then so many steps, and no longer "
-        "a pass over the training set",
+        description="steps between two validations; an *epoch* is then so many steps, no longer a "
+        "pass over the training set",
     )
     max_epochs: int = Field(10000, ge=1, description="passes over the training set, at most")
     max_steps: int | None = Field(None, ge=1, description="also stop after so many steps")
@@ -135,8 +135,9 @@ class TrainingSettings(Settings):
     @classmethod
     def _by_recipe(cls, given: Any) -> Any:
         """What the recipe says, where nothing else is given."""
-        name = given.get("recipe") if isinstance(given, dict) else None
-        return {**RECIPES[name], **given} if name in RECIPES else given
+        if not isinstance(given, dict):
+            return given
+        return {**RECIPES.get(str(given.get("recipe")), {}), **given}
 
     def weight(self, target: str, stage: Stage | None = None) -> float:
         """Of one target in the loss."""

@@ -62,7 +62,10 @@ def training_identity(
             "devices": devices,
         },
         inputs=[dataset.content_hash for dataset in data],
-        code=[__name__, *code_of(settings.model.architecture)],
+        code=[
+            __name__,
+            *code_of(settings.model.architecture, accelerated=settings.training.interpolate),
+        ],
     )
 
 

@@ -42,6 +42,13 @@ def clusters(count, seed=0):
     return structures
 
 
+def labelled(atoms):
+    """The structure with energy and forces drawn at random."""
+    forces = np.random.default_rng(0).normal(size=(len(atoms), 3))
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=forces)
+    return atoms
+
+
 def settings(**training):
     """These settings with other values, impossible ones too."""
     changed = SETTINGS.training.model_copy(update=training)

@@ -1,6 +1,7 @@
 """The order of training batches: passes over the data, cut into epochs of any length."""
 
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -21,7 +22,7 @@ def epochs(count, *, rank=0, processes=1, seed=3):
 
 def test_every_pass_takes_each_structure_once():
     """Seven epochs of four structures are four passes over seven."""
-    stream = sum(epochs(7), [])
+    stream = list(chain(*epochs(7)))
     passes = [stream[first : first + 7] for first in range(0, 28, 7)]
     assert all(sorted(one) == list(range(7)) for one in passes)
     assert len({tuple(one) for one in passes}) == 4
@@ -38,7 +39,7 @@ def test_epochs_have_the_same_length_and_depend_on_their_number_only():
 
 def test_processes_share_a_pass():
     """Two processes together take what one with epochs twice as long would."""
-    both = [sum(epochs(7, rank=rank, processes=2), []) for rank in range(2)]
+    both = [list(chain(*epochs(7, rank=rank, processes=2))) for rank in range(2)]
     assert Counter(both[0] + both[1]) == Counter(list(range(7)) * 8)
 
 

@@ -10,7 +10,7 @@ from camp.models.camp.runtime.sums import pack_table
 from camp.models.camp.runtime.tabulated import TabulatedCamp
 from camp.runtime.exported import Exported, readout_arrays
 from camp.runtime.library import HEADERS, Blocks, Source
-from camp.runtime.splines import COEFFICIENTS
+from camp.runtime.splines import COEFFICIENTS, SplineTables
 
 
 def export(network: Camp, dtype: torch.dtype) -> Exported:
@@ -19,6 +19,7 @@ def export(network: Camp, dtype: torch.dtype) -> Exported:
     :raises InputError: the radial functions cannot be tabulated.
     """
     splines = TabulatedCamp(network).splines
+    assert isinstance(splines, SplineTables)
     layout = Blocks(network.channels, dtype)
     parts = parts_of(network)
     arrays = {

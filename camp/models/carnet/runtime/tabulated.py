@@ -22,8 +22,8 @@ class TabulatedCarNet(TabulatedModel[CarNet]):
 
     @staticmethod
     def radial_functions(model: CarNet, lengths: Tensor) -> list[Tensor]:
-        """For each layer its radial functions at distances (k,) in Å, of the one pair of species that
-        stands for all: (1, k, paths · channels).
+        """For each layer its radial functions at distances (k,) in Å, of the one pair of species
+        that stands for all: (1, k, paths · channels).
         """
         grid = lengths.clamp(min=NEAREST)[None]
         of_layer = model.radial_functions(grid, torch.ones_like(grid, dtype=torch.bool))
