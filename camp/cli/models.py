@@ -35,6 +35,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         seeds=arguments.seed,
         out=arguments.out,
         resume=arguments.resume,
+        set_aside=arguments.set_aside,
         cache=arguments.cache,
         devices=arguments.devices,
     )
@@ -65,6 +66,11 @@ def add_train(verbs) -> None:
         help="folder for model and logs; with several seeds, for folders such as camp-seed-N",
     )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
+    parser.add_argument(
+        "--set-aside",
+        action="store_true",
+        help="move an interrupted training with other settings, data or code out of the way",
+    )
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
     parser.add_argument(
         "--device",
