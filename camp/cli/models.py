@@ -5,33 +5,26 @@ import sys
 from pathlib import Path
 
 from camp.cli.device import add_accelerate, add_device, check_device, positive_count
+from camp.cli.keys import add_keys, given_keys
 from camp.errors import InputError
 from camp.targets import TARGETS
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    from camp.data.readers import read_structures
-    from camp.data.splits import read_split
     from camp.process import quiet_lightning, reuse_freed_memory
     from camp.settings import load_training
+    from camp.training.sets import read_sets
     from camp.training.train import train
 
     settings = load_training(arguments.config)
+    keys = {**settings.keys, **given_keys(arguments)}
     reuse_freed_memory()
     quiet_lightning()
-    targets = settings.learnt
-    if settings.data and settings.split:
-        structures = read_structures(settings.data, targets=targets)
-        split = read_split(settings.split, len(structures))
-        training = [structures[index] for index in split.train]
-        validation = [structures[index] for index in split.validation]
-    else:
-        files = filter(None, (settings.train, settings.validation))
-        training, validation = (read_structures(file, targets=targets) for file in files)
+    sets = read_sets(settings.model_copy(update={"keys": keys}))
     summaries = train(
-        settings,
-        training,
-        validation,
+        sets.settings,
+        sets.training,
+        sets.validation,
         seeds=arguments.seed,
         out=arguments.out,
         resume=arguments.resume,
@@ -40,7 +33,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         devices=arguments.devices,
     )
     for summary in summaries:
-        target = next(target for target in targets if target.name == summary["monitor"])
+        target = TARGETS[summary["monitor"]]
         print(
             f"seed {summary['seed']}: {summary['steps']} steps in {summary['seconds']:.0f} s, "
             f"{summary['stop_reason']}: validation {target.name} MAE "
@@ -81,6 +74,7 @@ def add_train(verbs) -> None:
     parser.add_argument(
         "--devices", type=positive_count, default=1, metavar="N", help="GPUs that share every step"
     )
+    add_keys(parser)
     parser.set_defaults(run=run_train)
 
 
@@ -106,11 +100,13 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     structures = read_structures(arguments.data, targets=(), **units)
     train_size = None
     if arguments.split:
-        split = read_split(arguments.split, len(structures))
+        split = read_split(arguments.split, structures)
         structures = [structures[index] for index in getattr(split, arguments.part)]
         train_size = len(split.train)
     try:
-        comparison = compare(potential, structures, progress=sys.stderr.isatty())
+        comparison = compare(
+            potential, structures, keys=given_keys(arguments), progress=sys.stderr.isatty()
+        )
     except InputError as error:
         raise InputError(f"{arguments.data}: {error}") from None
     record = evaluation_record(
@@ -150,6 +146,7 @@ def add_evaluate(verbs) -> None:
     parser.add_argument("--split", type=Path, help="evaluate one part of this split only")
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
     parser.add_argument("--kcal-per-mol", type=float, metavar="eV", help="of MD17 files, in eV")
+    add_keys(parser)
     add_device(parser)
     add_accelerate(parser, default=False)
     parser.add_argument(

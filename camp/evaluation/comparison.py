@@ -1,7 +1,7 @@
 """Predictions beside labels, and the errors between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from camp.errors import InputError
 from camp.evaluation.tensors import tensor_metrics
 from camp.files import atomic_path
 from camp.potential.potential import Evaluation, Potential
-from camp.targets import ENERGY, FORCES, STRESS, Target
+from camp.targets import ENERGY, FORCES, STRESS, TARGETS, Target
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,20 @@ def compare(
     structures: list[Atoms],
     targets: Sequence[Target] | None = None,
     *,
+    keys: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> Comparison:
     """Evaluate labelled structures in one pass.
 
     :param targets: which labels to compare with; all that the model predicts by default.
+    :param keys: names of the labels by target, where others than usual.
     :raises InputError: no structures, one that the potential cannot evaluate, or no label.
     """
     if not structures:
         raise InputError("there are no structures to evaluate")
     wanted = predictable(potential) if targets is None else list(targets)
+    named = keys or {}
+    wanted = [replace(t, keys=(named[t.name],)) if t.name in named else t for t in wanted]
     references: dict[str, np.ndarray] = {}
     for target in wanted:
         rows = [_reference(atoms, target, number) for number, atoms in enumerate(structures)]
@@ -112,7 +116,12 @@ def compare(
 def predictable(potential: Potential) -> list[Target]:
     """The targets that a potential can be compared in."""
     derived = [FORCES, STRESS] if potential.predicts_energy else []
-    return [*potential.targets.values(), *derived]
+    # The names in the files that a model was trained on, then the usual ones.
+    own = [
+        replace(target, keys=(*target.keys, *TARGETS[name].keys)) if name in TARGETS else target
+        for name, target in potential.targets.items()
+    ]
+    return [*own, *derived]
 
 
 def predictions(result: Evaluation, name: str) -> np.ndarray:

@@ -133,6 +133,11 @@ def train(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
+    if not datasets[0].statistics().average_neighbours:
+        raise InputError(
+            f"no atom of the training structures has a neighbour within the cutoff of {cutoff:g} "
+            "Å; raise the model's cutoff, or see whether lengths are in Å"
+        )
     folders = {seeds[0]: out}
     if len(seeds) > 1:
         name = settings.model.architecture
