@@ -34,6 +34,7 @@ VERBS = (
     models.add_train,
     models.add_evaluate,
     models.add_predict,
+    models.add_info,
     models.add_import,
     simulations.add_md,
     simulations.add_analyse,

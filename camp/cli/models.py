@@ -81,7 +81,12 @@ def add_train(verbs) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.data.splits import read_split
-    from camp.evaluation.comparison import compare, describe, evaluation_record
+    from camp.evaluation.comparison import (
+        compare,
+        describe,
+        evaluation_record,
+        shifted_reference,
+    )
     from camp.files import write_json
     from camp.potential.saving import load
     from camp.process import reuse_freed_memory
@@ -128,6 +133,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json(arguments.json, record)
     print(describe(record))
+    if hint := shifted_reference(comparison):
+        print(f"camp: warning: {arguments.data}: {hint}", file=sys.stderr)
 
 
 def _quantity_and_reason(text: str) -> tuple[str, str]:
@@ -193,6 +200,18 @@ def add_predict(verbs) -> None:
     parser.add_argument("out", type=Path, help="extended XYZ to write")
     add_device(parser)
     parser.set_defaults(run=run_predict)
+
+
+def run_info(arguments: argparse.Namespace) -> None:
+    from camp.potential.saving import load
+
+    print(load(arguments.model))
+
+
+def add_info(verbs) -> None:
+    parser = verbs.add_parser("info", help="what a model is, and what it was trained on")
+    parser.add_argument("model", type=Path, help="model of ours, or published weights")
+    parser.set_defaults(run=run_info)
 
 
 def run_import(arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from camp.data.labels import label
 from camp.errors import InputError
@@ -14,6 +15,9 @@ from camp.evaluation.tensors import tensor_metrics
 from camp.files import atomic_path
 from camp.potential.potential import Evaluation, Potential
 from camp.targets import ENERGY, FORCES, STRESS, TARGETS, Target
+
+# eV/atom; and times what is left without it: then an error is one of the reference.
+SHIFT, SHIFT_TO_REST = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,33 @@ def compare(
         targets={target.name: target for target in wanted if target.name in references},
         predicted={name: predictions(result, name) for name in references},
         reference=references,
+    )
+
+
+def shifted_reference(comparison: Comparison) -> str | None:
+    """A hint that predicted and labelled energies differ by little more than a constant for each
+    atom of a species, as where they count from different atomic energies; None if they do not.
+    """
+    if ENERGY.name not in comparison.targets:
+        return None
+    error = comparison.predicted[ENERGY.name] - comparison.reference[ENERGY.name]
+    given = ~np.isnan(error)
+    structure = np.repeat(np.arange(len(comparison.atoms)), comparison.atoms)
+    species, index = np.unique(comparison.numbers, return_inverse=True)
+    compositions = np.zeros((len(comparison.atoms), len(species)))
+    np.add.at(compositions, (structure, index), 1.0)
+    shifts = np.linalg.lstsq(compositions[given], error[given], rcond=None)[0]
+    left = (error[given] - compositions[given] @ shifts) / comparison.atoms[given]
+    whole, rest = (np.sqrt(np.mean(e**2)) for e in (error[given] / comparison.atoms[given], left))
+    if whole < SHIFT or rest > whole / SHIFT_TO_REST or given.sum() <= len(species):
+        return None
+    names = ", ".join(
+        f"{chemical_symbols[number]} {shift:+.4g} eV"
+        for number, shift in zip(species, shifts, strict=True)
+    )
+    return (
+        f"energies differ from the labels by a constant for each atom ({names}); without it the "
+        f"RMSE is {1000 * rest:.4g} meV/atom: they count from other atomic energies"
     )
 
 

@@ -187,6 +187,7 @@ class MdSettings(Settings):
     ensemble: Literal["nvt", "nve"] = Field("nvt", description="`nvt` (Nosé–Hoover chain) or `nve`")
     replicas: int = Field(1, ge=1, description="independent runs")
     seed: int = Field(1, ge=0, description="of the velocities; replica k has `seed` + k − 1")
+    save_forces: bool = Field(False, description="forces in the trajectories too")
     engine: Literal["ase", "torchsim"] = Field(
         "ase",
         description="`ase`: one job for each replica; `torchsim`: all replicas in one batch, for "

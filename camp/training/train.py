@@ -30,6 +30,7 @@ from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.settings import Run, TrainingJob
 from camp.settings.architectures import code_of
+from camp.targets import TARGETS
 from camp.training.announcement import announcement
 from camp.training.asked import Asked
 from camp.training.batches import TrainingData
@@ -329,6 +330,10 @@ class _Training:
         average = self.module.averages[member]
         assert isinstance(average, Potential)
         average.origin.update(steps=summary["steps"], epochs=summary["epochs"])
+        target = TARGETS[summary["monitor"]]
+        average.origin["validation"] = (
+            f"{target.name} MAE {target.error(summary['best_validation_error'])}"
+        )
         self.tables.write(member)
         write_json(folder / SUMMARY_FILE, summary)
         save(average, folder / MODEL_FILE)
