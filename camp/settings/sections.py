@@ -97,6 +97,11 @@ class TrainingSettings(Settings):
     weights: dict[TargetName, Annotated[float, Field(ge=0)]] = Field(
         {}, description="of the other targets, 1 where not given: `{stress: 0.1}`"
     )
+    config_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {},
+        description="of structures in the loss by their `config_type`: `{surface: 2}`; times a "
+        "structure's own `config_weight`",
+    )
     ema_decay: float = Field(
         0.999,
         ge=0,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from camp.data.graphs import WEIGHT, weight_of
 from camp.data.labels import absence, label, missing
 from camp.data.readers import read_structures
 from camp.data.splits import find_duplicates, read_split
@@ -75,6 +76,10 @@ def read_sets(settings: OwnTraining) -> TrainingSets:
     training, validation = (
         [atoms for atoms in part if not is_isolated(atoms)] for part in (training, validation)
     )
+    by_kind = settings.training.config_weights
+    for atoms in training if by_kind else []:
+        weight = by_kind.get(str(atoms.info.get(CONFIGURATION)), 1.0)
+        atoms.info[WEIGHT] = weight * weight_of(atoms)
     if not validation:
         raise InputError(
             f"{origin}: no structures to validate with, by which the best weights are chosen; "

@@ -11,7 +11,13 @@ from ase.io import read, write
 
 import camp
 from camp.cli import main
-from tests.training.small_training import clusters
+from camp.data.graphs import GraphDataset, weight_of
+from camp.settings import load_training
+from camp.training.compiled import TracedLoss
+from camp.training.module import TrainingModule
+from camp.training.sets import read_sets
+from camp.training.train import new_potential
+from tests.training.small_training import SETTINGS, clusters
 
 LABELS = ("energy", "forces")
 
@@ -189,3 +195,40 @@ def test_a_split_without_validation_is_refused(tmp_path, capsys):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"data": str(data), "split": str(split)}))
     said = refusal(str(tmp_path / "mine.yaml"), tmp_path, capsys)
     assert "no structures to validate with" in said
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_weight_counts_as_often_as_the_structure(compiled):
+    """Of all labels, also in the traced step."""
+    frames = clusters(2)
+    twice = [*frames, frames[1]]
+    frames[1] = frames[1].copy()
+    frames[1].calc, frames[1].info["config_weight"] = twice[1].calc, 2.0
+    potential = new_potential(SETTINGS, GraphDataset(twice, 4.0), seed=1)
+    module = TrainingModule([potential], SETTINGS.training)
+    losses = []
+    for structures in (twice, frames):
+        dataset = GraphDataset(structures, 4.0)
+        batch = dataset.batch(range(len(dataset)))
+        if compiled:
+            losses.append(TracedLoss(module.loss, [potential], backend=None)([batch])[0])
+        else:
+            losses.append(module.loss(potential, batch))
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
+
+
+def test_weights_by_kind_and_of_single_frames(job, tmp_path):
+    frames = clusters(4)
+    for atoms, kind in zip(frames, ["a", "b", "a", "b"], strict=True):
+        atoms.info["config_type"] = kind
+    frames[3].info["config_weight"] = 0.5
+    options = {"max_epochs": 1, "compile": False, "config_weights": {"b": 3.0}}
+    config = load_training(job(frames, training=options))
+    found = [weight_of(atoms) for atoms in read_sets(config).training]
+    assert found == [1.0, 3.0, 1.0, 1.5]
+
+
+def test_a_weight_that_is_none(job, tmp_path, capsys):
+    frames = clusters(3)
+    frames[1].info["config_weight"] = -1.0
+    assert "config_weight is -1.0" in refusal(job(frames), tmp_path, capsys)

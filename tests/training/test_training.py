@@ -54,7 +54,7 @@ def test_loss_of_two_structures_by_hand():
         "energy": torch.tensor([0.5, -1.0], dtype=torch.float64),
         "forces": torch.zeros(3, 3),
     }
-    batch = LabelledBatch(graph, labels, torch.tensor([1, 2]))
+    batch = LabelledBatch(graph, labels, torch.tensor([1, 2]), torch.ones(2).double())
     loss = training_loss(predicted, batch, {"energy": 2.0, "forces": 3.0}, {}.__getitem__)
     energy = (0.5 / 1) ** 2 + (1.0 / 2) ** 2
     forces = 1.0 / 3 + (4.0 + 9.0) / 6
