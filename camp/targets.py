@@ -5,7 +5,7 @@ which targets exist. A task may add targets of its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Target:
     reduce: str = "sum"
     # The derivative of another target, which the model need not predict by itself.
     derivative_of: str = ""
-    # Names under which files have it, the likeliest first.
-    keys: tuple[str, ...] = ()
+    # Names under which files have it, the likeliest first; it is the same target under any of them.
+    keys: tuple[str, ...] = field(default=(), compare=False)
     # How errors are shown to people: in this unit, which is so many of the unit above.
     error_unit: str = ""
     error_factor: float = 1.0

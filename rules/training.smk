@@ -55,7 +55,7 @@ rule train:
         identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
         "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
-        " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
+        " --set-aside --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 # All seeds of a model in one job.
@@ -89,7 +89,7 @@ rule train_together:
         identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
         "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
-        " --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
+        " --set-aside --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 rule import_published:

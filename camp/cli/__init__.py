@@ -35,6 +35,7 @@ VERBS = (
     models.add_evaluate,
     models.add_predict,
     models.add_rival,
+    models.add_info,
     models.add_import,
     simulations.add_md,
     simulations.add_analyse,

@@ -3,7 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
+from camp.cli.keys import add_keys, given_keys
 from camp.errors import InputError
 
 
@@ -98,6 +100,7 @@ def run_convert(arguments: argparse.Namespace) -> None:
         part=arguments.part,
         without=arguments.without,
         molecule=arguments.molecule,
+        keys=given_keys(arguments),
         progress=sys.stderr.isatty(),
     )
     print(f"{arguments.out}: {count} frames")
@@ -136,21 +139,23 @@ def add_convert(verbs) -> None:
         help="leave out frames that are in these files too",
     )
     parser.add_argument("--molecule", help="molecule to take out of the rMD17 archive (.zip)")
+    add_keys(parser)
     parser.set_defaults(run=run_convert)
 
 
 def run_split(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
-    from camp.data.splits import random_split, write_split
+    from camp.data.splits import DATA_HASH, PARTS, frames_hash, random_split, write_split
 
     structures = read_structures(arguments.data, targets=(), progress=sys.stderr.isatty())
-    named = {part: getattr(arguments, f"{part}_source") for part in ("train", "validation", "test")}
+    named = {part: getattr(arguments, f"{part}_source") for part in PARTS}
     sources = {part: name for part, name in named.items() if name is not None}
+    train, validation, test = (_frames(getattr(arguments, part), len(structures)) for part in PARTS)
     split = random_split(
         structures,
-        arguments.train,
-        arguments.validation,
-        arguments.test,
+        train,
+        validation,
+        test,
         arguments.seed,
         sources=sources,
         exclude=arguments.exclude,
@@ -162,7 +167,11 @@ def run_split(arguments: argparse.Namespace) -> None:
             f"parts of the split, the first are {first} and {second}",
             file=sys.stderr,
         )
-    more = {"frames": len(structures), "sources": sources}
+    more = {
+        "frames": len(structures),
+        DATA_HASH: frames_hash(structures),
+        "sources": sources,
+    }
     write_split(arguments.out, split, dataset=arguments.data.name, **more)
 
 
@@ -170,9 +179,17 @@ def add_split(verbs) -> None:
     parser = verbs.add_parser("split", help="draw training, validation and test frames")
     parser.add_argument("data", type=Path, help="structures, any supported format")
     parser.add_argument("out", type=Path, help="split to write (.json)")
-    parser.add_argument("--train", type=int, required=True, metavar="N")
-    parser.add_argument("--validation", type=int, required=True, metavar="N")
-    parser.add_argument("--test", type=_count_or_rest, required=True, metavar="N|rest")
+    parser.add_argument(
+        "--train", type=_size, required=True, metavar="N", help="how many, or a share such as 0.8"
+    )
+    parser.add_argument("--validation", type=_size, required=True, metavar="N", help="likewise")
+    parser.add_argument(
+        "--test",
+        type=_size_or_rest,
+        default="rest",
+        metavar="N|rest",
+        help="likewise, or all that are left (default)",
+    )
     parser.add_argument("--seed", type=int, required=True)
     for part in ("train", "validation", "test"):
         parser.add_argument(
@@ -188,8 +205,22 @@ def add_split(verbs) -> None:
     parser.set_defaults(run=run_split)
 
 
-def _count_or_rest(text: str) -> int | str:
-    return text if text == "rest" else int(text)
+def _size(text: str) -> int | float:
+    """A number of frames, or a share of them between 0 and 1."""
+    if "." not in text:
+        return int(text)
+    if not 0 < (share := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a count nor a share such as 0.8")
+    return share
+
+
+def _size_or_rest(text: str) -> int | float | str:
+    return text if text == "rest" else _size(text)
+
+
+def _frames(size: Any, frames: int) -> Any:
+    """How many frames a share of them is; at least one, but shares of 1 together fit."""
+    return max(1, int(size * frames + 1e-9)) if isinstance(size, float) else size
 
 
 def run_select(arguments: argparse.Namespace) -> None:
@@ -198,7 +229,7 @@ def run_select(arguments: argparse.Namespace) -> None:
 
     structures = read_structures(arguments.data, targets=())
     if arguments.split:
-        split = read_split(arguments.split, len(structures))
+        split = read_split(arguments.split, structures)
         structures = [structures[index] for index in getattr(split, arguments.part)]
     try:
         chosen = draw(structures, arguments.frames, arguments.seed)

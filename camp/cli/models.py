@@ -6,41 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from camp.cli.device import add_accelerate, add_device, check_device, positive_count
+from camp.cli.keys import add_keys, given_keys
 from camp.errors import InputError
 from camp.targets import TARGETS
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    from camp.data.readers import read_structures
-    from camp.data.splits import read_split
     from camp.process import quiet_lightning, reuse_freed_memory
     from camp.settings import load_training
+    from camp.training.sets import read_sets
     from camp.training.train import train
 
     settings = load_training(arguments.config)
+    keys = {**settings.keys, **given_keys(arguments)}
     reuse_freed_memory()
     quiet_lightning()
-    targets = settings.learnt
-    if settings.data and settings.split:
-        structures = read_structures(settings.data, targets=targets)
-        split = read_split(settings.split, len(structures))
-        training = [structures[index] for index in split.train]
-        validation = [structures[index] for index in split.validation]
-    else:
-        files = filter(None, (settings.train, settings.validation))
-        training, validation = (read_structures(file, targets=targets) for file in files)
+    sets = read_sets(settings.model_copy(update={"keys": keys}))
     summaries = train(
-        settings,
-        training,
-        validation,
+        sets.settings,
+        sets.training,
+        sets.validation,
         seeds=arguments.seed,
         out=arguments.out,
         resume=arguments.resume,
+        set_aside=arguments.set_aside,
         cache=arguments.cache,
         devices=arguments.devices,
     )
     for summary in summaries:
-        target = next(target for target in targets if target.name == summary["monitor"])
+        target = TARGETS[summary["monitor"]]
         print(
             f"seed {summary['seed']}: {summary['steps']} steps in {summary['seconds']:.0f} s, "
             f"{summary['stop_reason']}: validation {target.name} MAE "
@@ -66,6 +60,11 @@ def add_train(verbs) -> None:
         help="folder for model and logs; with several seeds, for folders such as camp-seed-N",
     )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
+    parser.add_argument(
+        "--set-aside",
+        action="store_true",
+        help="move an interrupted training with other settings, data or code out of the way",
+    )
     parser.add_argument("--cache", type=Path, help="folder in which processed graphs are kept")
     parser.add_argument(
         "--device",
@@ -76,13 +75,19 @@ def add_train(verbs) -> None:
     parser.add_argument(
         "--devices", type=positive_count, default=1, metavar="N", help="GPUs that share every step"
     )
+    add_keys(parser)
     parser.set_defaults(run=run_train)
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures
     from camp.data.splits import read_split
-    from camp.evaluation.comparison import compare, describe, evaluation_record
+    from camp.evaluation.comparison import (
+        compare,
+        describe,
+        evaluation_record,
+        shifted_reference,
+    )
     from camp.files import write_json
     from camp.potential.saving import load
     from camp.process import reuse_freed_memory
@@ -101,11 +106,13 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     structures = read_structures(arguments.data, targets=(), **units)
     train_size = None
     if arguments.split:
-        split = read_split(arguments.split, len(structures))
+        split = read_split(arguments.split, structures)
         structures = [structures[index] for index in getattr(split, arguments.part)]
         train_size = len(split.train)
     try:
-        comparison = compare(potential, structures, progress=sys.stderr.isatty())
+        comparison = compare(
+            potential, structures, keys=given_keys(arguments), progress=sys.stderr.isatty()
+        )
     except InputError as error:
         raise InputError(f"{arguments.data}: {error}") from None
     record = evaluation_record(
@@ -127,6 +134,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json(arguments.json, record)
     print(describe(record))
+    if hint := shifted_reference(comparison):
+        print(f"camp: warning: {arguments.data}: {hint}", file=sys.stderr)
 
 
 def _quantity_and_reason(text: str) -> tuple[str, str]:
@@ -145,6 +154,7 @@ def add_evaluate(verbs) -> None:
     parser.add_argument("--split", type=Path, help="evaluate one part of this split only")
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
     parser.add_argument("--kcal-per-mol", type=float, metavar="eV", help="of MD17 files, in eV")
+    add_keys(parser)
     add_device(parser)
     add_accelerate(parser, default=False)
     parser.add_argument(
@@ -242,6 +252,18 @@ def add_predict(verbs) -> None:
     parser.add_argument("out", type=Path, help="extended XYZ to write")
     add_device(parser)
     parser.set_defaults(run=run_predict)
+
+
+def run_info(arguments: argparse.Namespace) -> None:
+    from camp.potential.saving import load
+
+    print(load(arguments.model))
+
+
+def add_info(verbs) -> None:
+    parser = verbs.add_parser("info", help="what a model is, and what it was trained on")
+    parser.add_argument("model", type=Path, help="model of ours, or published weights")
+    parser.set_defaults(run=run_info)
 
 
 def run_import(arguments: argparse.Namespace) -> None:

@@ -53,8 +53,27 @@ def run_md(arguments: argparse.Namespace) -> None:
         },
     )
     for replica in summary["replicas"]:
-        end = f"exploded ({replica['reason']})" if replica["reason"] else "completed"
-        print(f"replica {replica['replica']}: {replica['time_fs'] / 1000:g} ps, {end}")
+        print(
+            f"replica {replica['replica']}: {_ended(replica['time_fs'] / 1000, replica['reason'])}"
+        )
+    exploded = [replica for replica in summary["replicas"] if replica["reason"]]
+    if exploded:
+        print(
+            f"camp: warning: {len(exploded)} of {len(summary['replicas'])} replicas exploded; that "
+            "is a result, not an error: camp analyse counts them as unstable",
+            file=sys.stderr,
+        )
+
+
+def _ended(time: float, reason: str) -> str:
+    """When and how a replica ended, in words.
+
+    :param time: ps since the end of the equilibration.
+    :param reason: why it exploded, if it did.
+    """
+    if time < 0:
+        return f"exploded {-time:g} ps before the end of the equilibration ({reason})"
+    return f"{time:g} ps, exploded ({reason})" if reason else f"{time:g} ps, completed"
 
 
 def _engine_maker(

@@ -32,7 +32,9 @@ from camp.settings import TrainingSettings
 from camp.targets import ENERGY, FORCES, Target
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
-FORMAT = 3
+FORMAT = 4
+# Key of a frame's ``info`` with its weight in the loss.
+WEIGHT = "config_weight"
 # Before the names of targets among the packed tensors.
 _LABEL = "label/"
 # Of the free memory of a GPU, for the graphs of one dataset.
@@ -50,6 +52,7 @@ class LabelledGraph:
     graph: AtomicGraph
     labels: Mapping[str, Tensor]
     of_atoms: frozenset[str]  # which of them are labels of atoms
+    weight: float = 1.0  # in the loss
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class LabelledBatch:
     # By target, float64: (s, *shape) of structures or (n, *shape) of atoms; NaN: not given.
     labels: Mapping[str, Tensor]
     sizes: Tensor  # (s,) atoms of each
+    weights: Tensor  # (s,) of each in the loss, float64
 
     def to(self, device: torch.device | str) -> "LabelledBatch":
         return replace(
@@ -67,6 +71,7 @@ class LabelledBatch:
             graph=self.graph.to(device),
             labels={name: values.to(device) for name, values in self.labels.items()},
             sizes=self.sizes.to(device),
+            weights=self.weights.to(device),
         )
 
 
@@ -157,7 +162,7 @@ class GraphDataset(Dataset[LabelledGraph]):
             for name, target in self.targets.items()
         }
         of_atoms = frozenset(name for name, t in self.targets.items() if t.of_atoms)
-        return LabelledGraph(graph, labels, of_atoms)
+        return LabelledGraph(graph, labels, of_atoms, float(packed["weights"][index]))
 
     @property
     def most_slots(self) -> int:
@@ -198,7 +203,7 @@ class GraphDataset(Dataset[LabelledGraph]):
             name: a[_LABEL + name].flatten(0, 1) if target.of_atoms else a[_LABEL + name]
             for name, target in self.targets.items()
         }
-        return LabelledBatch(graph, labels, sizes)
+        return LabelledBatch(graph, labels, sizes, a["weights"])
 
     def _as_arrays(self) -> dict[str, Tensor]:
         """The packed tensors of uniform graphs with an axis of structures, and one of slots."""
@@ -214,7 +219,7 @@ class GraphDataset(Dataset[LabelledGraph]):
         arrays = {
             name: values
             for name, values in packed.items()
-            if name == "cells" or (name.startswith(_LABEL) and name not in of_atoms)
+            if name in ("cells", "weights") or (name.startswith(_LABEL) and name not in of_atoms)
         }
         for name in ("positions", "numbers", *of_atoms):
             arrays[name] = packed[name].unflatten(0, (count, atoms))
@@ -321,6 +326,7 @@ def collate(graphs: list[LabelledGraph]) -> LabelledBatch:
         graph=batch_graphs([labelled.graph for labelled in graphs]),
         labels=labels,
         sizes=torch.tensor(sizes),
+        weights=torch.tensor([labelled.weight for labelled in graphs], dtype=torch.float64),
     )
 
 
@@ -333,7 +339,23 @@ def content_hash(structures: Iterable[Atoms], targets: Sequence[Target] = (ENERG
         for values in (atoms.positions, atoms.cell.array, *labels.values()):
             digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
         digest.update(atoms.numbers.astype("<i8").tobytes())
+        if (weight := weight_of(atoms)) != 1.0:
+            digest.update(struct.pack("<d", weight))
     return digest.hexdigest()
+
+
+def weight_of(atoms: Atoms) -> float:
+    """The weight of a structure in the loss, 1 where it has none.
+
+    :raises InputError: no number from 0 on.
+    """
+    weight = atoms.info.get(WEIGHT, 1.0)
+    try:
+        if 0 <= float(weight) < np.inf:
+            return float(weight)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{WEIGHT} is {weight}; it must be a number from 0 on")
 
 
 def _labels(atoms: Atoms, targets: Sequence[Target], index: int) -> dict[str, np.ndarray]:
@@ -379,6 +401,7 @@ def _pack(
                 "numbers": graph.numbers.to(torch.uint8),
                 "cells": graph.cells,
                 "sizes": torch.tensor([len(atoms)]),
+                "weights": torch.tensor([weight_of(atoms)], dtype=torch.float64),
                 "widths": torch.tensor([graph.mask.shape[1]]),
                 "neighbours": graph.neighbours.to(torch.int32).reshape(-1),
                 "reverse": graph.reverse.to(torch.int16).reshape(-1),

@@ -28,7 +28,7 @@ def label(atoms: Atoms, target: Target) -> np.ndarray | None:
     :raises InputError: numbers of another shape, not finite but not NaN, or without the symmetry
         of the target; names the key.
     """
-    for key in dict.fromkeys((target.name, *target.keys)):
+    for key in names_of(target):
         found = _find(atoms, key)
         if found is not None:
             return _shaped(np.asarray(found), key, target, len(atoms))
@@ -37,7 +37,22 @@ def label(atoms: Atoms, target: Target) -> np.ndarray | None:
 
 def missing(atoms: Atoms, targets: Sequence[Target]) -> list[str]:
     """Names of the targets that a structure has no label for."""
-    return [t.name for t in targets if all(_find(atoms, key) is None for key in (t.name, *t.keys))]
+    return [t.name for t in targets if all(_find(atoms, key) is None for key in names_of(t))]
+
+
+def names_of(target: Target) -> tuple[str, ...]:
+    """Under which names the label of a target is looked for, in this order."""
+    return target.keys or (target.name,)
+
+
+def absence(atoms: Atoms, targets: Sequence[Target]) -> str:
+    """That a structure lacks labels, what it has instead, and what would be understood."""
+    found, accepted = keys_of(atoms), [key for target in targets for key in names_of(target)]
+    return (
+        f"no {' and no '.join(target.name for target in targets)} (the frame has: "
+        f"{', '.join(found)}); understood are {', '.join(accepted)}, and others by options such as "
+        "--energy-key or 'keys' in the settings"
+    )
 
 
 def keys_of(atoms: Atoms) -> list[str]:

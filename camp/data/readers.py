@@ -6,7 +6,7 @@ Whatever the file, a structure comes out as :class:`ase.Atoms` with positions in
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,16 +18,16 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from camp.data.formats.ase_database import database_frames
-from camp.data.formats.frames import FrameReader
+from camp.data.formats.frames import FrameReader, labelled, voigt
 from camp.data.formats.npz import npz_frames
 from camp.data.formats.pandas_json import json_frames
 from camp.data.formats.rmd17 import extract_rmd17
 from camp.data.formats.xyz import write_structures, xyz_frames
-from camp.data.labels import LARGEST_NUMBER, keys_of, label, missing
+from camp.data.labels import LARGEST_NUMBER, absence, label, missing
 from camp.data.units import KCAL_PER_MOL
 from camp.errors import InputError, reason
 from camp.graph.neighbours import COINCIDENCE_DISTANCE
-from camp.targets import ENERGY, FORCES, Target
+from camp.targets import ENERGY, FORCES, STRESS, Target, resolve
 
 __all__ = [
     "convert",
@@ -47,6 +47,7 @@ def read_structures(
     first: int | None = None,
     energy_key: str = "energy",
     forces_key: str = "forces",
+    any_of: Sequence[Target] = (),
     progress: bool = False,
 ) -> list[Atoms]:
     """All structures of a file; see :func:`iterate_structures` for everything else."""
@@ -59,6 +60,7 @@ def read_structures(
             first=first,
             energy_key=energy_key,
             forces_key=forces_key,
+            any_of=any_of,
             progress=progress,
         )
     )
@@ -73,6 +75,7 @@ def iterate_structures(
     first: int | None = None,
     energy_key: str = "energy",
     forces_key: str = "forces",
+    any_of: Sequence[Target] = (),
     progress: bool = False,
 ) -> Iterator[Atoms]:
     """The structures of a file one after another, checked.
@@ -87,6 +90,7 @@ def iterate_structures(
     :param first: stop after so many frames.
     :param energy_key: key of the energy (eV) in an extended XYZ file.
     :param forces_key: column of the forces (eV/Å) in an extended XYZ file.
+    :param any_of: of these, if any, a frame must have one.
     :param progress: show a progress bar on the terminal.
     :raises InputError: naming file and frame (counted from 0): unknown format, missing, foreign or
         truncated file, no frames, no atoms, unknown element, numbers that are not finite, missing
@@ -104,7 +108,7 @@ def iterate_structures(
     for index, read_frame in tqdm(chosen, desc=path.name, unit="frame", disable=not progress):
         try:
             atoms = read_frame()
-            _check(atoms, targets)
+            _check(atoms, targets, any_of)
         except InputError as error:
             raise InputError(f"{path}, frame {index}: {reason(error)}") from None
         read += 1
@@ -123,6 +127,7 @@ def convert(
     part: tuple[int, int] | None = None,
     without: Sequence[str | Path] = (),
     molecule: str | None = None,
+    keys: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> int:
     """Join structures of any supported formats, with all their labels, into one extended XYZ file.
@@ -136,12 +141,15 @@ def convert(
     :param part: of these take only those from the first to before the second number.
     :param without: leave out frames with the atoms and positions of a frame in these files.
     :param molecule: for rMD17 archives (``.zip``), the molecule to take.
+    :param keys: names of energy, forces or stress in the files, which every frame must have then;
+        they are written under the usual ones.
     :return: the number of frames written.
     :raises InputError: see :func:`iterate_structures` and :func:`write_structures`; nothing is
         written then.
     """
     files = [Path(path) for path in paths]
     names = Counter(path.name for path in files)
+    named = resolve([*(keys or {})], keys)
     left_out = {
         _places(atoms) for file in without for atoms in iterate_structures(file, targets=())
     }
@@ -156,7 +164,7 @@ def convert(
             structures = iterate_structures(
                 path,
                 kcal_per_mol=kcal_per_mol,
-                targets=(),
+                targets=named,
                 every=every,
                 first=first,
                 progress=progress,
@@ -164,12 +172,30 @@ def convert(
             for number, atoms in enumerate(structures):
                 if (part and not part[0] <= number < part[1]) or _places(atoms) in left_out:
                     continue
+                if named:
+                    _name_as_usual(atoms, named)
                 if "source" in atoms.info:
                     atoms.info["origin"] = atoms.info["source"]
                 atoms.info |= {"source": source, "source_frame": number * every}
                 yield atoms
 
     return write_structures(out, frames())
+
+
+def _name_as_usual(atoms: Atoms, targets: Sequence[Target]) -> None:
+    """Put labels that files have under other names where all else looks for them."""
+    results = dict(atoms.calc.results) if atoms.calc is not None else {}
+    for target in targets:
+        found = label(atoms, target)
+        assert found is not None
+        results[target.name] = voigt(found) if target == STRESS else found
+    energy = results.get(ENERGY.name)
+    labelled(
+        atoms,
+        None if energy is None else float(energy),
+        results.get(FORCES.name),
+        results.get(STRESS.name),
+    )
 
 
 def _places(atoms: Atoms) -> tuple[bytes, bytes]:
@@ -207,20 +233,23 @@ def _open_format(
 # Checks
 
 
-def _check(atoms: Atoms, targets: Sequence[Target]) -> None:
+def _check(atoms: Atoms, targets: Sequence[Target], any_of: Sequence[Target]) -> None:
     """Refuse what would spoil a training or an evaluation."""
     if len(atoms) == 0:
         raise InputError("the frame has no atoms")
     if atoms.numbers.min() < 1 or atoms.numbers.max() >= len(chemical_symbols):
         raise InputError("an atom has no known element; atomic numbers are 1 to 118")
-    if absent := missing(atoms, targets):
-        found = ", ".join(keys_of(atoms))
-        raise InputError(f"no {' and no '.join(absent)} (the frame has: {found})")
+    absent = missing(atoms, targets)
+    if any_of and len(none := missing(atoms, any_of)) == len(any_of):
+        absent += none
+    if absent:
+        wanted = [target for target in (*targets, *any_of) if target.name in absent]
+        raise InputError(absence(atoms, wanted))
     results = atoms.calc.results if atoms.calc is not None else {}
     forces = results.get("forces")
     if forces is not None and forces.shape != (len(atoms), 3):
         raise InputError(f"forces of shape {forces.shape} for {len(atoms)} atoms")
-    for target in targets:
+    for target in (*targets, *any_of):
         label(atoms, target)
     for name, value in {"positions": atoms.positions, "cell": atoms.cell.array, **results}.items():
         usable = np.abs(value) < LARGEST_NUMBER  # False for NaN too

@@ -1,7 +1,9 @@
 """Which frames of a dataset train, validate and test a model: random, seeded, kept as a file."""
 
+import hashlib
+import struct
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +17,8 @@ from camp.files import read_json, write_json
 
 PARTS = ("train", "validation", "test")
 REST = "rest"
+# Key of a split's file under which stands which structures it was drawn from.
+DATA_HASH = "frames_sha256"
 # Å; frames whose coordinates all agree within this are the same frame.
 SAME = 1e-6
 # What may be kept out of training and validation: structures → indices of such frames.
@@ -154,10 +158,22 @@ def write_split(path: str | Path, split: Split, *, dataset: str, **more: object)
     write_json(path, {"dataset": dataset, **more, **asdict(split)})
 
 
-def read_split(path: str | Path, frames: int | None = None) -> Split:
-    """Read a split, and check it against the number of frames of its dataset.
+def frames_hash(structures: Iterable[Atoms]) -> str:
+    """SHA-256 over the atoms of all frames with their positions and cells, whatever the labels."""
+    digest = hashlib.sha256()
+    for atoms in structures:
+        digest.update(struct.pack("<q3?", len(atoms), *atoms.pbc.tolist()))
+        digest.update(atoms.numbers.astype("<i8").tobytes())
+        for values in (atoms.positions, atoms.cell.array):
+            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
-    :raises InputError: not a split, or see :meth:`Split.check`.
+
+def read_split(path: str | Path, frames: int | Sequence[Atoms] | None = None) -> Split:
+    """Read a split, and check it against its dataset.
+
+    :param frames: the structures, or how many there are.
+    :raises InputError: not a split, one of other structures, or see :meth:`Split.check`.
     """
     content = read_json(path)
     if not isinstance(content, dict) or not all(_are_indices(content.get(part)) for part in PARTS):
@@ -180,9 +196,16 @@ def read_split(path: str | Path, frames: int | None = None) -> Split:
     )
     if frames is not None:
         try:
-            split.check(frames)
+            split.check(frames if isinstance(frames, int) else len(frames))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+    expected = content.get(DATA_HASH)
+    given = None if frames is None or isinstance(frames, int) else frames
+    if expected and given is not None and frames_hash(given) != expected:
+        raise InputError(
+            f"{path}: drawn from other structures than these ({content.get('dataset')}); draw it "
+            "again with 'camp split'"
+        )
     return split
 
 

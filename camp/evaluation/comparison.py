@@ -1,19 +1,23 @@
 """Predictions beside labels, and the errors between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from camp.data.labels import label
 from camp.errors import InputError
 from camp.evaluation.tensors import tensor_metrics
 from camp.files import atomic_path
 from camp.potential.potential import Evaluation, Potential
-from camp.targets import ENERGY, FORCES, STRESS, Target
+from camp.targets import ENERGY, FORCES, STRESS, TARGETS, Target
+
+# eV/atom; and times what is left without it: then an error is one of the reference.
+SHIFT, SHIFT_TO_REST = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,20 @@ def compare(
     structures: list[Atoms],
     targets: Sequence[Target] | None = None,
     *,
+    keys: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> Comparison:
     """Evaluate labelled structures in one pass.
 
     :param targets: which labels to compare with; all that the model predicts by default.
+    :param keys: names of the labels by target, where others than usual.
     :raises InputError: no structures, one that the potential cannot evaluate, or no label.
     """
     if not structures:
         raise InputError("there are no structures to evaluate")
     wanted = predictable(potential) if targets is None else list(targets)
+    named = keys or {}
+    wanted = [replace(t, keys=(named[t.name],)) if t.name in named else t for t in wanted]
     references: dict[str, np.ndarray] = {}
     for target in wanted:
         rows = [_reference(atoms, target, number) for number, atoms in enumerate(structures)]
@@ -109,10 +117,42 @@ def compare(
     )
 
 
+def shifted_reference(comparison: Comparison) -> str | None:
+    """A hint that predicted and labelled energies differ by little more than a constant for each
+    atom of a species, as where they count from different atomic energies; None if they do not.
+    """
+    if ENERGY.name not in comparison.targets:
+        return None
+    error = comparison.predicted[ENERGY.name] - comparison.reference[ENERGY.name]
+    given = ~np.isnan(error)
+    structure = np.repeat(np.arange(len(comparison.atoms)), comparison.atoms)
+    species, index = np.unique(comparison.numbers, return_inverse=True)
+    compositions = np.zeros((len(comparison.atoms), len(species)))
+    np.add.at(compositions, (structure, index), 1.0)
+    shifts = np.linalg.lstsq(compositions[given], error[given], rcond=None)[0]
+    left = (error[given] - compositions[given] @ shifts) / comparison.atoms[given]
+    whole, rest = (np.sqrt(np.mean(e**2)) for e in (error[given] / comparison.atoms[given], left))
+    if whole < SHIFT or rest > whole / SHIFT_TO_REST or given.sum() <= len(species):
+        return None
+    names = ", ".join(
+        f"{chemical_symbols[number]} {shift:+.4g} eV"
+        for number, shift in zip(species, shifts, strict=True)
+    )
+    return (
+        f"energies differ from the labels by a constant for each atom ({names}); without it the "
+        f"RMSE is {1000 * rest:.4g} meV/atom: they count from other atomic energies"
+    )
+
+
 def predictable(potential: Potential) -> list[Target]:
     """The targets that a potential can be compared in."""
     derived = [FORCES, STRESS] if potential.predicts_energy else []
-    return [*potential.targets.values(), *derived]
+    # The names in the files that a model was trained on, then the usual ones.
+    own = [
+        replace(target, keys=(*target.keys, *TARGETS[name].keys)) if name in TARGETS else target
+        for name, target in potential.targets.items()
+    ]
+    return [*own, *derived]
 
 
 def predictions(result: Evaluation, name: str) -> np.ndarray:

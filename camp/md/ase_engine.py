@@ -1,6 +1,7 @@
 """The reference engine: ASE's integrators, one replica after the other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase import units
@@ -82,10 +83,7 @@ class _Replica:
             self._fail(str(error))
 
     def _fail(self, reason: str) -> None:
-        good = self.sample
-        self.sample = Sample(
-            good.state, good.potential_energy, good.kinetic_energy, good.conserved_energy, reason
-        )
+        self.sample = replace(self.sample, failed=reason)
 
     def _sample(self) -> Sample:
         potential, kinetic = self.atoms.get_potential_energy(), self.atoms.get_kinetic_energy()
@@ -99,4 +97,5 @@ class _Replica:
             conserved += self.chain.get_thermostat_energy()
         if not np.isfinite(potential):
             raise InputError("the energy is no longer a number")
-        return Sample(state, float(potential), float(kinetic), float(conserved))
+        forces = self.atoms.get_forces()
+        return Sample(state, float(potential), float(kinetic), float(conserved), forces=forces)

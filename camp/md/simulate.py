@@ -35,7 +35,7 @@ from camp.settings import MdSettings
 # Å; no bond is as short as this, and no potential has learnt what happens below.
 OVERLAP_DISTANCE = 0.5
 # Settings that may change between two parts of one run.
-FREE_SETTINGS = ("length", "replicas", "compile")
+FREE_SETTINGS = ("length", "replicas", "compile", "save_forces")
 
 # (states, ensemble) → engine
 MakeEngine = Callable[[Sequence[State], str], Engine]
@@ -116,6 +116,7 @@ class _Run:
         self.identity = identity
         self.per_sample = round(settings.sample_every / settings.timestep)
         self.timestep = settings.timestep
+        self.save_forces = settings.save_forces
         samples = {
             phase: round(1000 * getattr(settings, phase) / settings.sample_every)
             for phase in ("equilibration", "length")
@@ -175,7 +176,8 @@ class _Run:
             self.save()
 
     def writer(self, replica: int) -> Writer:
-        return Writer(self.out / trajectory_name(replica), self.identity)
+        path = self.out / trajectory_name(replica)
+        return Writer(path, self.identity, forces=self.save_forces)
 
     def time(self, step: int) -> float:
         """fs since the end of the equilibration."""

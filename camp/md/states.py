@@ -38,6 +38,7 @@ class Sample:
     kinetic_energy: float
     conserved_energy: float  # total energy (NVE), or with the thermostat's share (NVT)
     failed: str = ""
+    forces: np.ndarray | None = None  # (atoms, 3), eV/Å
 
 
 class Engine(Protocol):

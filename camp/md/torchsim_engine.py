@@ -125,7 +125,8 @@ class TorchSimEngine:
         if batch.chains is not None:
             state.thermostat = batch.chains.variables(row)
             conserved += float(batch.chains.energies()[row])
-        return Sample(state, potential, kinetic, conserved)
+        forces = batch.state.forces[batch.atoms(row)].double().numpy()
+        return Sample(state, potential, kinetic, conserved, forces=forces.copy())
 
     def _atoms_of(self, batch: "_Batch", row: int) -> Atoms:
         """A copy of a replica's atoms as they are in a row of a batch on the host."""

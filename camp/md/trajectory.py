@@ -48,15 +48,17 @@ class Writer:
     """Appends samples of one replica to a trajectory.
 
     :param run: identity of the run, kept in every frame.
+    :param forces: write them too.
     """
 
-    def __init__(self, path: Path, run: str):
+    def __init__(self, path: Path, run: str, *, forces: bool = False):
         self.path = path
         self.run = run
         frames = number_of_frames(path)
         self.last_step = read_state(path, frames - 1, run).step if frames else -1
         # A file without a whole frame holds nothing that could be appended to.
-        self._file = TrajectoryWriter(path, "a" if frames else "w", properties=["energy"])
+        self._properties = ["energy", *["forces"] * forces]
+        self._file = TrajectoryWriter(path, "a" if frames else "w", properties=self._properties)
 
     def write(self, sample: Sample, time: float) -> None:
         """Append a sample taken at ``time`` (fs), unless it is in the file already.
@@ -80,7 +82,9 @@ class Writer:
                 "thermostat": state.thermostat,
             },
         )
-        atoms.calc = SinglePointCalculator(atoms, energy=sample.potential_energy)
+        results = {"energy": sample.potential_energy, "forces": sample.forces}
+        results = {name: results[name] for name in self._properties}
+        atoms.calc = SinglePointCalculator(atoms, **results)
         try:
             with writing(self.path):
                 self._file.write(atoms)

@@ -1,6 +1,6 @@
 """A potential: a model with the species, the energy scale and shift it was made for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from camp.potential.derivatives import Results, evaluate_graph, without_energy
 from camp.potential.properties import Property, make_properties
 from camp.settings.architectures import find_architecture
 from camp.settings.base import ModelSettings
-from camp.targets import ENERGY, Target
+from camp.targets import ENERGY, FORCES, STRESS, Target
 
 # Neighbour slots evaluated in one go; bounds the memory of `Potential.evaluate`.
 SLOTS_PER_BATCH = 20_000
@@ -133,6 +133,21 @@ class Potential(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.energy_scale.device
+
+    def __repr__(self) -> str:
+        """What it is, in a few aligned lines; ``model`` has the layers of its network."""
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        said = {
+            "architecture": self.architecture,
+            "species": ", ".join(chemical_symbols[number] for number in self.species),
+            "cutoff": f"{self.cutoff:g} Å",
+            "predicts": ", ".join(_predicted(self.targets.values())),
+            "parameters": f"{count:,}",
+            "precision": f"{str(self.dtype).removeprefix('torch.')}, on {self.device}",
+            **{key: str(value) for key, value in self.origin.items()},
+        }
+        width = max(map(len, said))
+        return "\n".join(f"{name:{width}}  {text}" for name, text in said.items())
 
     def description(self) -> Description:
         """All that is needed to build the potential again."""
@@ -252,6 +267,14 @@ class Potential(nn.Module):
             chunk.append(graph)
         if chunk:
             yield chunk
+
+
+def _predicted(targets: Iterable[Target]) -> Iterator[str]:
+    """Names with units; forces and stress come with the energy."""
+    for target in targets:
+        yield f"{target.name} ({target.unit})"
+        if target == ENERGY:
+            yield from (f"{derived.name} ({derived.unit})" for derived in (FORCES, STRESS))
 
 
 class _Collected:

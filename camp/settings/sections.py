@@ -109,6 +109,11 @@ class TrainingSettings(Settings):
     weights: dict[TargetName, Annotated[float, Field(ge=0)]] = Field(
         {}, description="of the other targets, 1 where not given: `{stress: 0.1}`"
     )
+    config_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {},
+        description="of structures in the loss by their `config_type`: `{surface: 2}`; times a "
+        "structure's own `config_weight`",
+    )
     ema_decay: float = Field(
         0.999,
         ge=0,
@@ -215,6 +220,7 @@ class MdSettings(Settings):
     ensemble: Literal["nvt", "nve"] = Field("nvt", description="`nvt` (Nosé–Hoover chain) or `nve`")
     replicas: int = Field(1, ge=1, description="independent runs")
     seed: int = Field(1, ge=0, description="of the velocities; replica k has `seed` + k − 1")
+    save_forces: bool = Field(False, description="forces in the trajectories too")
     engine: Literal["ase", "torchsim"] = Field(
         "ase",
         description="`ase`: one job for each replica; `torchsim`: all replicas in one batch, for "

@@ -4,6 +4,7 @@ Each callback looks after all potentials of a module; its state travels in the c
 a resumed training continues where it was.
 """
 
+import copy
 import csv
 import io
 import math
@@ -17,6 +18,8 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from camp.files import write_text
+from camp.potential.potential import Potential
+from camp.potential.saving import save
 from camp.targets import TARGETS
 from camp.training.module import TrainingModule, validation_error
 
@@ -77,18 +80,26 @@ class MetricsTables(pl.Callback):
 
 
 class BestAverages(pl.Callback):
-    """Keeps the weights with the smallest validation error among those that are an average.
+    """Keeps the weights with the smallest validation error among those that are an average, and
+    lets each potential lie on disk with them.
 
     Before averaging begins they are single snapshots, whose energies can be far off at the same
     error of the forces.
 
+    :param paths: file for each potential, written now and then while it becomes better.
     :param start: step after which weights are averages.
+    :param interval: s, between two times of writing.
     """
 
-    def __init__(self, members: int, *, start: int):
+    def __init__(self, paths: Sequence[Path], *, start: int, interval: float = 60.0):
+        self.paths = paths
         self.start = start
-        self.errors = [math.inf] * members
-        self.weights: list[dict[str, Tensor] | None] = [None] * members
+        self.interval = interval
+        self.errors = [math.inf] * len(paths)
+        self.weights: list[dict[str, Tensor] | None] = [None] * len(paths)
+        # The errors of what lies on disk, and when it was written.
+        self._written = [math.inf] * len(paths)
+        self._last = -math.inf
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
@@ -99,6 +110,27 @@ class BestAverages(pl.Callback):
                 self.errors[member] = error
                 state = module.averages[member].state_dict()
                 self.weights[member] = {name: value.cpu().clone() for name, value in state.items()}
+        if time.monotonic() - self._last > self.interval:
+            self._last = time.monotonic()
+            self._write(trainer, module)
+
+    def on_exception(
+        self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._write(trainer, module)
+
+    def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        for member, weights in enumerate(self.weights):
+            if weights is None or self.errors[member] >= self._written[member]:
+                continue
+            if trainer.is_global_zero:
+                best = copy.deepcopy(module.averages[member])
+                assert isinstance(best, Potential)
+                best.load_state_dict(weights)
+                best.origin.update(steps=trainer.global_step, epochs=trainer.current_epoch + 1)
+                save(best, self.paths[member])
+            self._written[member] = self.errors[member]
 
     def state_dict(self) -> dict[str, Any]:
         return {"errors": self.errors, "weights": self.weights}

@@ -149,14 +149,14 @@ def _kind(tensors: Sequence[Sequence[Tensor]]) -> tuple[bool, ...]:
 
 
 def _to_tensors(batch: LabelledBatch) -> tuple[Tensor, ...]:
-    return (*batch.graph.tensors(), batch.sizes, *batch.labels.values())
+    return (*batch.graph.tensors(), batch.sizes, batch.weights, *batch.labels.values())
 
 
 def _from_tensors(tensors: Sequence[Tensor], names: Sequence[str]) -> LabelledBatch:
     """:param names: of the labels, in their order."""
-    graph, (sizes, *labels) = tensors[:GRAPH_TENSORS], tensors[GRAPH_TENSORS:]
+    graph, (sizes, weights, *labels) = tensors[:GRAPH_TENSORS], tensors[GRAPH_TENSORS:]
     by_name = dict(zip(names, labels, strict=True))
-    return LabelledBatch(AtomicGraph(*graph), by_name, sizes)
+    return LabelledBatch(AtomicGraph(*graph), by_name, sizes, weights)
 
 
 class _Bound(nn.Module):

@@ -12,7 +12,7 @@ from camp.runtime.accelerated import TabulatedModel
 from camp.runtime.interpolation import intervals
 from camp.settings.architectures import find_architecture
 
-# An interpolated edge costs about as much as evaluating a quarter of a point.
+# With fewer edges for a point of the grid, interpolation saves too little.
 EDGES_FOR_A_POINT = 2
 
 

@@ -21,7 +21,7 @@ def training_loss(
 ) -> Tensor:
     """Eqs. 13 and 14, w_E (ΔE/N)² + w_F Σ|ΔF|²/3N, and for every other target w |ΔT|²/(3^rank σ²),
     summed over the structures of a batch; for a target of atoms the mean over those of a structure.
-    What is not given (NaN) does not count.
+    What is not given (NaN) does not count; every structure counts by its weight.
 
     :param weights: by target.
     :param total_energies: (ΔE)² instead of (ΔE/N)².
@@ -32,7 +32,7 @@ def training_loss(
     for name, labels in batch.labels.items():
         if name == ENERGY.name and total_energies:
             error = difference(predicted.energies, labels)
-            terms.append(weights[name] * error.square().sum())
+            terms.append(weights[name] * (error.square() * batch.weights).sum())
         elif term := _SPECIAL.get(name):
             terms.append(weights[name] * term(predicted, labels, batch))
         else:
@@ -59,29 +59,33 @@ def difference(predicted: Tensor, labels: Tensor) -> Tensor:
 
 
 def _energy(predicted: Results, labels: Tensor, batch: LabelledBatch) -> Tensor:
-    return (difference(predicted.energies, labels) / batch.sizes).square().sum()
+    error = difference(predicted.energies, labels) / batch.sizes
+    return (error.square() * batch.weights).sum()
 
 
 def _forces(predicted: Results, labels: Tensor, batch: LabelledBatch) -> Tensor:
     per_atom = difference(predicted.forces, labels).square().sum(1)
-    return (per_atom.double() / (3.0 * batch.sizes[batch.graph.system])).sum()
+    per_atom = per_atom.double() / (3.0 * batch.sizes[batch.graph.system])
+    return (per_atom * batch.weights[batch.graph.system]).sum()
 
 
 def _stress(predicted: Results, labels: Tensor, batch: LabelledBatch) -> Tensor:
     """Of the virial per atom, which is an energy as that of Eq. 13."""
     volumes = batch.graph.volumes()[:, None, None]
     error = difference(predicted.virials.double(), volumes * labels) / batch.sizes[:, None, None]
-    return error.square().flatten(1).mean(1).sum()
+    return (error.square().flatten(1).mean(1) * batch.weights).sum()
 
 
 def _mean_square(predicted: Tensor, labels: Tensor, batch: LabelledBatch, of: Property) -> Tensor:
     error = difference(predicted, labels) / of.spread
     squares = error.square().reshape(len(error), -1).mean(1)
+    weights = batch.weights.to(squares.dtype)
     if not of.target.of_atoms:
-        return squares.sum()
+        return (squares * weights).sum()
     given = ~labels.reshape(len(labels), -1).isnan().all(1)
     counts = torch.zeros_like(batch.sizes).index_add(0, batch.graph.system, given.long())
-    return (squares / counts.clamp(min=1)[batch.graph.system]).sum()
+    squares = squares / counts.clamp(min=1)[batch.graph.system]
+    return (squares * weights[batch.graph.system]).sum()
 
 
 _Term = Callable[[Results, Tensor, LabelledBatch], Tensor]

@@ -26,11 +26,13 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from camp.data.graphs import GraphDataset
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
-from camp.identity import identity
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.settings import Run, TrainingJob
 from camp.settings.architectures import code_of
+from camp.targets import TARGETS
+from camp.training.announcement import announcement
+from camp.training.asked import Asked
 from camp.training.batches import TrainingData
 from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
 from camp.training.checkpoints import (
@@ -48,20 +50,21 @@ from camp.training.module import TrainingModule
 MODEL_FILE = "model.safetensors"
 SUMMARY_FILE = "training.json"
 METRICS_FILE = "metrics.csv"
+BEST_FILE = "best-so-far.safetensors"
 
 
-def training_identity(
+def asked_for(
     settings: TrainingJob, data: Sequence[GraphDataset], seed: int, devices: int
-) -> str:
-    """The identity of a training, by which its own checkpoints are recognised."""
-    return identity(
+) -> Asked:
+    """Training and validation set, and all else that a training depends on."""
+    return Asked(
         {
             "model": settings.model.model_dump(),
             "training": settings.training.model_dump(),
             "seed": seed,
             "devices": devices,
         },
-        inputs=[dataset.content_hash for dataset in data],
+        data=[dataset.content_hash for dataset in data],
         code=[
             __name__,
             *code_of(settings.model.architecture, accelerated=settings.training.interpolate),
@@ -101,6 +104,7 @@ def train(
     seeds: Sequence[int],
     out: Path,
     resume: bool = False,
+    set_aside: bool = False,
     cache: Path | None = None,
     devices: int = 1,
 ) -> list[dict[str, Any]]:
@@ -111,9 +115,11 @@ def train(
     last epoch ended; so does a finished one, if its model is gone. With other settings, data or
     code it is another training, see :mod:`camp.identity`. The weights kept are those with the best
     validation error among the averaged ones, or the last if the training ends before averaging
-    begins.
+    begins; until then the best ones so far lie in best-so-far.safetensors.
 
     :param seeds: of weights and order of batches.
+    :param set_aside: move another training that was interrupted out of the way instead of
+        refusing.
     :param cache: folder for processed graphs.
     :param devices: GPUs (or processes, without a GPU) that share every step; each of them takes
         batches of its own, so the batch grows with their number. For one seed only.
@@ -132,6 +138,11 @@ def train(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
+    if not datasets[0].statistics().average_neighbours:
+        raise InputError(
+            f"no atom of the training structures has a neighbour within the cutoff of {cutoff:g} "
+            "Å; raise the model's cutoff, or see whether lengths are in Å"
+        )
     folders = {seeds[0]: out}
     if len(seeds) > 1:
         name = settings.model.architecture
@@ -145,7 +156,7 @@ def train(
         )
     if len(folders) > 1 and devices > 1:
         raise InputError("several seeds share one device; give either --devices or several seeds")
-    identities = {seed: training_identity(settings, datasets, seed, devices) for seed in folders}
+    asked = {seed: asked_for(settings, datasets, seed, devices) for seed in folders}
     with ExitStack() as stack:
         # One lock for all processes of a training.
         if not getattr(rank_zero_only, "rank", 0):
@@ -154,18 +165,23 @@ def train(
         newest, content = newest_checkpoint(out)
         known = content.get("training", [])
         summaries = {
-            seed: _finished(folder, identities[seed], resume)
+            seed: _finished(folder, asked[seed], resume)
             for seed, folder in folders.items()
-            if (folder / MODEL_FILE).exists() and identities[seed] not in known
+            if (folder / MODEL_FILE).exists() and asked[seed].identity not in known
         }
         left = {seed: folder for seed, folder in folders.items() if seed not in summaries}
         if left:
-            wanted = [identities[seed] for seed in left]
-            if newest and not _may_continue(out, known == wanted, resume):
-                newest = None
+            wanted = {seed: asked[seed] for seed in left}
+            identities = [one.identity for one in wanted.values()]
+            if newest:
+                ours = known == identities
+                _check_interrupted(out, content, [*wanted.values()], ours, resume, set_aside)
+                if not ours:
+                    _set_aside(out)
+                    newest = None
             if newest is None and resume:
                 newest, content = finished_checkpoint(out)
-                if content.get("training") != wanted:
+                if content.get("training") != identities:
                     newest = None
             job = _Training(settings, datasets, left, wanted, out)
             summaries |= job.run(newest, devices)
@@ -180,14 +196,14 @@ class _Training:
         settings: TrainingJob,
         datasets: Sequence[GraphDataset],
         folders: Mapping[int, Path],
-        identities: list[str],
+        asked: Mapping[int, Asked],
         out: Path,
     ):
         options = settings.training
         self.settings = settings
         self.datasets = datasets
         self.folders = folders
-        self.identities = identities
+        self.asked = asked
         self.out = out
         self.compiled = options.compile and _may_compile()
         potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
@@ -209,7 +225,8 @@ class _Training:
         paths = [folder / METRICS_FILE for folder in folders.values()]
         self.tables = MetricsTables(paths, targets)
         self.module.seconds = self.tables.seconds
-        self.best = BestAverages(len(folders), start=options.ema_start)
+        paths = [folder / BEST_FILE for folder in folders.values()]
+        self.best = BestAverages(paths, start=options.ema_start)
         self.end = EarlyEnd(
             len(folders),
             patience=options.patience,
@@ -231,6 +248,8 @@ class _Training:
             seeds=list(self.folders),
             steps=options.validate_every,
         )
+        if trainer.is_global_zero:
+            print(self._announcement(trainer.strategy.root_device, devices), file=sys.stderr)
         try:
             with writing(self.out):
                 trainer.fit(self.module, data, ckpt_path=checkpoint, weights_only=True)
@@ -252,6 +271,19 @@ class _Training:
             keep_finished(self.out)
         return summaries
 
+    def _announcement(self, device: torch.device, devices: int) -> str:
+        potential, (training, validation) = self.module.potentials[0], self.datasets
+        assert isinstance(potential, Potential)
+        return announcement(
+            potential,
+            training,
+            validation,
+            self.settings.training,
+            device=device,
+            devices=devices,
+            seeds=list(self.folders),
+        )
+
     def _trainer(self, devices: int) -> pl.Trainer:
         bar = sys.stderr.isatty()
         plugins: list[Any] = [KeepPrevious()]
@@ -267,7 +299,7 @@ class _Training:
             strategy="ddp" if devices > 1 else "auto",
             max_epochs=self.settings.training.epochs,
             callbacks=[
-                _Identity(self.identities),
+                _Identity([*self.asked.values()]),
                 LearningRateMonitor(),
                 self.tables,
                 self.best,
@@ -310,7 +342,8 @@ class _Training:
             "seeds_together": list(self.folders),
             "device": str(trainer.strategy.root_device),
             "compiled": self.compiled,
-            "identity": self.identities[member],
+            "identity": self.asked[seed].identity,
+            "asked": self.asked[seed].record(),
         }
 
     def _save(self, member: int, summary: Mapping[str, Any]) -> None:
@@ -318,9 +351,14 @@ class _Training:
         average = self.module.averages[member]
         assert isinstance(average, Potential)
         average.origin.update(steps=summary["steps"], epochs=summary["epochs"])
+        target = TARGETS[summary["monitor"]]
+        average.origin["validation"] = (
+            f"{target.name} MAE {target.error(summary['best_validation_error'])}"
+        )
         self.tables.write(member)
         write_json(folder / SUMMARY_FILE, summary)
         save(average, folder / MODEL_FILE)
+        (folder / BEST_FILE).unlink(missing_ok=True)
 
 
 def _may_compile() -> bool:
@@ -331,44 +369,65 @@ def _may_compile() -> bool:
     return possible
 
 
-def _finished(out: Path, expected: str, resume: bool) -> dict[str, Any]:
+def _finished(out: Path, asked: Asked, resume: bool) -> dict[str, Any]:
     """The summary of a finished training, if it is the one that is asked for."""
-    if resume and (summary := read_json(out / SUMMARY_FILE)).get("identity") == expected:
-        return summary
-    other = " with other settings, data or code" if resume else ""
+    other = ""
+    if resume:
+        summary = read_json(out / SUMMARY_FILE)
+        if summary.get("identity") == asked.identity:
+            return summary
+        other = f" with other settings, data or code{asked.differences(summary.get('asked'))}"
     raise InputError(f"{out} holds a finished training{other}; choose another --out, or delete it")
 
 
 class _Identity(Callback):
     """Marks checkpoints with the trainings they belong to."""
 
-    def __init__(self, identities: list[str]):
-        self.identities = identities
+    def __init__(self, asked: Sequence[Asked]):
+        self.asked = asked
 
     def on_save_checkpoint(self, trainer, module, checkpoint) -> None:
-        checkpoint["training"] = self.identities
+        checkpoint["training"] = [one.identity for one in self.asked]
+        checkpoint["asked"] = [one.record() for one in self.asked]
 
 
-def _may_continue(out: Path, ours: bool, resume: bool) -> bool:
-    """Whether to continue from a checkpoint; that of another training is set aside.
+def _check_interrupted(
+    out: Path,
+    content: Mapping[str, Any],
+    asked: Sequence[Asked],
+    ours: bool,
+    resume: bool,
+    set_aside: bool,
+) -> None:
+    """Refuse a folder with an interrupted training, unless it may be continued or moved away.
 
+    :param content: of its checkpoint.
     :param ours: whether it is of the trainings that are asked for.
+    :raises InputError: it may not.
     """
-    if not resume:
+    if ours and not resume:
         raise InputError(
             f"{out} holds an interrupted training; continue it with --resume, or choose another "
             "--out"
         )
-    if ours:
-        return True
+    if not ours and not set_aside:
+        records = [*content.get("asked", []), None]
+        raise InputError(
+            f"{out} holds an interrupted training with other settings, data or code"
+            f"{asked[0].differences(records[0])}; choose another --out, or move it away with "
+            "--set-aside"
+        )
+
+
+def _set_aside(out: Path) -> None:
+    """Move an interrupted training out of the way."""
     number = 1 + sum(1 for _ in out.glob("superseded-*"))
     aside = out / f"superseded-{number}"
     aside.mkdir()
-    for name in (LAST, PREVIOUS, METRICS_FILE):
+    for name in (LAST, PREVIOUS, METRICS_FILE, BEST_FILE):
         if (out / name).exists():
             (out / name).rename(aside / name)
     print(
         f"{out} held a training with other settings, data or code; moved to {aside}",
         file=sys.stderr,
     )
-    return False

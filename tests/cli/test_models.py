@@ -4,10 +4,11 @@ import json
 
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
 from ase.io import write
 
 from camp.cli import main
-from camp.potential.saving import save
+from camp.potential.saving import load, save
 from tests.models.camp.test_network import make_potential
 from tests.physics import random_structure
 
@@ -35,6 +36,16 @@ def errors(folder, *options):
     code = main(["evaluate", model, data, "--json", str(out), "--dtype", "float64", *options])
     assert code == 0
     return json.loads(out.read_text())["metrics"]
+
+
+def test_what_a_model_is(files, capsys):
+    assert main(["info", str(files / "model.safetensors")]) == 0
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    model = load(files / "model.safetensors")
+    assert said["architecture"] == "camp" and said["cutoff"] == f"{model.cutoff:g} Å"
+    assert said["species"].split(", ") == [chemical_symbols[z] for z in model.species]
+    assert said["predicts"] == "energy (eV), forces (eV/Å), stress (eV/Å³)"
+    assert said["precision"] == f"{model.dtype}, on cpu".removeprefix("torch.")
 
 
 def test_accelerated_evaluation_gives_the_same_errors(files, monkeypatch, capsys):

@@ -22,7 +22,7 @@ from camp.md.states import Dynamics, State
 from camp.md.trajectory import number_of_frames, read_trajectory
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
-from camp.potential.saving import save
+from camp.potential.saving import load, save
 from camp.settings import MdSettings
 
 SETTINGS = MdSettings(
@@ -362,6 +362,27 @@ def test_the_command(tmp_path, capsys):
     summary = json.loads((tmp_path / "out" / "simulation.json").read_text())
     assert summary["structure"]["formula"] == "Cu16" and summary["device"] == "cpu"
     assert len(read(tmp_path / "out" / "replica-1.traj", ":")) == 11
+
+
+@pytest.mark.parametrize("engine", ["ase", "torchsim"])
+def test_forces_are_saved_on_request(tmp_path, engine):
+    """Those of the model at the positions of each frame."""
+    if engine == "torchsim":
+        pytest.importorskip("torch_sim")
+    assert main(command(tmp_path, save_forces=True, engine=engine)) == 0
+    model = load(tmp_path / "model.safetensors")
+    for atoms in read(tmp_path / "out" / "replica-1.traj", "::5"):
+        expected = model.evaluate(atoms).forces[0]
+        np.testing.assert_allclose(atoms.get_forces(), expected, atol=1e-4)
+
+
+def test_an_explosion_is_said_clearly(tmp_path, capsys, monkeypatch):
+    """It is no error; and a time before the end of the equilibration is no negative time."""
+    monkeypatch.setattr("camp.md.ase_engine.why_exploded", lambda *_: "too hot")
+    assert main(command(tmp_path, equilibration=0.1)) == 0
+    said = capsys.readouterr()
+    assert "replica 1: exploded 0.1 ps before the end of the equilibration (too hot)" in said.out
+    assert "1 of 1 replicas exploded; that is a result" in said.err
 
 
 def test_a_bad_structure_is_named_with_its_file(tmp_path, capsys):

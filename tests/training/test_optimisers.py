@@ -134,7 +134,7 @@ def test_total_energies_weigh_large_structures_more(tmp_path):
     zeros = torch.zeros(3, 3, dtype=torch.float64)
     found = Results(torch.tensor([3.0]), zeros[:, 0], zeros, zeros[None])
     labels = {"energy": torch.tensor([1.0])}
-    batch = LabelledBatch(graph, labels, torch.tensor([3]))
+    batch = LabelledBatch(graph, labels, torch.tensor([3]), torch.ones(1).double())
     per_atom, total = (
         training_loss(found, batch, {"energy": 1.0}, {}.__getitem__, total_energies=total)
         for total in (False, True)

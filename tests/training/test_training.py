@@ -21,7 +21,14 @@ from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
-from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE, locked, train
+from camp.training.train import (
+    BEST_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    SUMMARY_FILE,
+    locked,
+    train,
+)
 from tests.training.small_training import (
     SETTINGS,
     SMALL,
@@ -47,7 +54,7 @@ def test_loss_of_two_structures_by_hand():
         "energy": torch.tensor([0.5, -1.0], dtype=torch.float64),
         "forces": torch.zeros(3, 3),
     }
-    batch = LabelledBatch(graph, labels, torch.tensor([1, 2]))
+    batch = LabelledBatch(graph, labels, torch.tensor([1, 2]), torch.ones(2).double())
     loss = training_loss(predicted, batch, {"energy": 2.0, "forces": 3.0}, {}.__getitem__)
     energy = (0.5 / 1) ** 2 + (1.0 / 2) ** 2
     forces = 1.0 / 3 + (4.0 + 9.0) / 6
@@ -149,7 +156,7 @@ def test_finished_training_is_not_overwritten(finished):
     before = (finished / MODEL_FILE).read_bytes()
     with pytest.raises(InputError, match="finished"):
         train(settings(), *data, seeds=[1], out=finished)
-    with pytest.raises(InputError, match="finished"):
+    with pytest.raises(InputError, match=r"data or code \(training.learning_rate 0.01 there, 0.02"):
         train(settings(learning_rate=0.02), *data, seeds=[1], out=finished, resume=True)
     [again] = train(settings(), *data, seeds=[1], out=finished, resume=True)
     assert again == json.loads((finished / SUMMARY_FILE).read_text())
@@ -295,17 +302,53 @@ def test_interrupted_training_is_not_overwritten(interrupted):
         train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=interrupted)
 
 
-def test_checkpoint_of_other_settings_is_set_aside(interrupted):
+def test_another_training_in_the_folder_is_named_and_kept(interrupted):
+    """By the keys that differ, and by the structures."""
+    before = (interrupted / "last.ckpt").read_bytes()
+    for data, options, said in (
+        (6, {"learning_rate": 0.005}, r"training.learning_rate 0.01 there, 0.005 here\)"),
+        (5, {}, r"\(other training structures\)"),
+        (5, {"patience": 9}, "patience 50 there, 9 here, other training structures"),
+    ):
+        with pytest.raises(InputError, match=f"{said}.*--set-aside"):
+            train(
+                settings(**options),
+                clusters(data),
+                clusters(3, seed=9),
+                seeds=[1],
+                out=interrupted,
+                resume=True,
+            )
+    assert (interrupted / "last.ckpt").read_bytes() == before
+
+
+def test_another_training_in_the_folder_is_set_aside(interrupted):
     train(
         settings(learning_rate=0.005),
         clusters(6),
         clusters(3, seed=9),
         seeds=[1],
         out=interrupted,
-        resume=True,
+        set_aside=True,
     )
     assert (interrupted / "superseded-1" / "last.ckpt").exists()
     assert len(metrics(interrupted)) == 6
+
+
+def test_the_best_model_so_far_lies_in_the_folder(interrupted):
+    """As a model; and not when the training is finished."""
+    potential = camp.load(interrupted / BEST_FILE)
+    structures = clusters(3, seed=9)
+    result = potential.evaluate(structures)
+    errors = [f - a.get_forces() for f, a in zip(result.forces, structures, strict=True)]
+    best = min(
+        float(row["validation_forces_mae"])
+        for row in metrics(interrupted)
+        if int(row["step"]) > SETTINGS.training.ema_start
+    )
+    assert np.abs(errors).mean() == pytest.approx(best, rel=1e-4)
+    train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=interrupted, resume=True)
+    assert not (interrupted / BEST_FILE).exists()
 
 
 def test_folder_in_use_is_refused(tmp_path):
