@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camp.cli.device import add_accelerate, add_device, check_device
+from camp.cli.device import add_accelerate, add_device, add_models, check_device
 from camp.errors import InputError
 
 if TYPE_CHECKING:
     from camp.md.simulate import MakeEngine
-    from camp.potential.potential import Potential
+    from camp.potential.prediction import Predictor
     from camp.settings import MdSettings
 
 
@@ -33,7 +33,7 @@ def run_md(arguments: argparse.Namespace) -> None:
         )
     check_device(arguments.device)
     reuse_freed_memory()
-    potential = load(arguments.model)
+    potential = load(arguments.models)
     structures = read_structures(arguments.structure, targets=())
     summary = simulate(
         potential,
@@ -53,12 +53,12 @@ def run_md(arguments: argparse.Namespace) -> None:
         },
     )
     for replica in summary["replicas"]:
-        end = f"exploded ({replica['reason']})" if replica["reason"] else "completed"
+        end = f"{replica['end']} ({replica['reason']})" if replica["reason"] else "completed"
         print(f"replica {replica['replica']}: {replica['time_fs'] / 1000:g} ps, {end}")
 
 
 def _engine_maker(
-    potential: "Potential", settings: "MdSettings", arguments: argparse.Namespace
+    potential: "Predictor", settings: "MdSettings", arguments: argparse.Namespace
 ) -> "MakeEngine":
     from camp.md.states import Dynamics
 
@@ -104,7 +104,7 @@ def _replicas(text: str) -> Sequence[int]:
 
 def add_md(verbs) -> None:
     parser = verbs.add_parser("md", help="molecular dynamics; continues what was interrupted")
-    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    add_models(parser)
     parser.add_argument("structure", type=Path, help="starting structures, one or several")
     parser.add_argument("--config", type=Path, required=True, help="settings (YAML)")
     parser.add_argument("--out", type=Path, required=True, help="folder for trajectories")

@@ -1,6 +1,7 @@
 """The reference engine: ASE's integrators, one replica after the other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase import units
@@ -10,6 +11,7 @@ from ase.md.verlet import VelocityVerlet
 
 from camp.errors import InputError
 from camp.md.states import Dynamics, Sample, State, thermostat_temperature, why_exploded
+from camp.potential.prediction import DEVIATIONS
 
 CHAIN_LENGTH = 3
 
@@ -82,10 +84,7 @@ class _Replica:
             self._fail(str(error))
 
     def _fail(self, reason: str) -> None:
-        good = self.sample
-        self.sample = Sample(
-            good.state, good.potential_energy, good.kinetic_energy, good.conserved_energy, reason
-        )
+        self.sample = replace(self.sample, failed=reason)
 
     def _sample(self) -> Sample:
         potential, kinetic = self.atoms.get_potential_energy(), self.atoms.get_kinetic_energy()
@@ -99,4 +98,6 @@ class _Replica:
             conserved += self.chain.get_thermostat_energy()
         if not np.isfinite(potential):
             raise InputError("the energy is no longer a number")
-        return Sample(state, float(potential), float(kinetic), float(conserved))
+        apart = self.atoms.calc.results.get(DEVIATIONS[1])
+        deviation = None if apart is None else float(apart.max())
+        return Sample(state, float(potential), float(kinetic), float(conserved), deviation)

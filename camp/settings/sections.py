@@ -195,6 +195,12 @@ class MdSettings(Settings):
     compile: bool = Field(
         True, description="use compiled code on the CPU, where there is a C++ compiler"
     )
+    uncertainty_threshold: float | None = Field(
+        None,
+        gt=0,
+        description="eV/Å; of several models: a replica ends with the sample in which they "
+        "disagree by more in the force on an atom",
+    )
 
     def impossible_times(self) -> Iterator[tuple[str, str]]:
         """Times that do not fit each other: (key, complaint)."""
