@@ -100,4 +100,6 @@ class _Replica:
             raise InputError("the energy is no longer a number")
         apart = self.atoms.calc.results.get(DEVIATIONS[1])
         deviation = None if apart is None else float(apart.max())
-        return Sample(state, float(potential), float(kinetic), float(conserved), deviation)
+        return Sample(
+            state, float(potential), float(kinetic), float(conserved), deviation=deviation
+        )

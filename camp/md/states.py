@@ -37,9 +37,9 @@ class Sample:
     potential_energy: float
     kinetic_energy: float
     conserved_energy: float  # total energy (NVE), or with the thermostat's share (NVT)
+    failed: str = ""
     # Of an ensemble's forces, of the atom that is known least, eV/Å.
     deviation: float | None = None
-    failed: str = ""
 
 
 class Engine(Protocol):

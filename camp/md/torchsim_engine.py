@@ -127,7 +127,7 @@ class TorchSimEngine:
         if batch.chains is not None:
             state.thermostat = batch.chains.variables(row)
             conserved += float(batch.chains.energies()[row])
-        return Sample(state, potential, kinetic, conserved, deviation)
+        return Sample(state, potential, kinetic, conserved, deviation=deviation)
 
     def _atoms_of(self, batch: "_Batch", row: int) -> Atoms:
         """A copy of a replica's atoms as they are in a row of a batch on the host."""

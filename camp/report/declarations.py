@@ -66,6 +66,9 @@ class FigureDeclaration(Product):
     """One figure: name, title, drawing function, what it needs, caption."""
 
     draw: str = Field(description="function (declaration, inputs) → figure")
+    seeds: int = Field(
+        default=1, ge=1, description="of a task: only where a model has so many that are evaluated"
+    )
     simulations: Names = Field(default=(), description="whose analyses it shows")
     references: Names = Field(default=(), description="what it compares simulations with")
     interlayer_scans: Names = Field(default=(), description="tasks whose models it scans")
