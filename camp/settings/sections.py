@@ -85,6 +85,14 @@ class TrainingSettings(Settings):
     energy_loss: Literal["per-atom", "total"] = Field(
         "per-atom", description="square of the error of the energy per atom (Eq. 13), or in total"
     )
+    loss: Literal["mse", "huber"] = Field(
+        "mse", description="of every error its square, or linear beyond `huber_delta`"
+    )
+    huber_delta: float = Field(
+        0.01,
+        gt=0,
+        description="eV for energies, eV/Å for forces, standard deviations for other targets",
+    )
     baseline: Literal["mean", "least-squares"] = Field(
         "mean",
         description="energies of lone atoms that the model starts from: the mean energy per atom, "
