@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from camp.potential.calculator import Calculator
-    from camp.potential.potential import Evaluation, Potential
+    from camp.potential.ensemble import Ensemble
+    from camp.potential.potential import Potential
+    from camp.potential.prediction import Evaluation
     from camp.potential.saving import load
     from camp.potential.torchsim import TorchSimModel
 
 __version__ = "0.1.0"
-__all__ = ["Calculator", "Evaluation", "Potential", "TorchSimModel", "load", "testing"]
+__all__ = ["Calculator", "Ensemble", "Evaluation", "Potential", "TorchSimModel", "load", "testing"]
 
 _HOMES = {
     "Calculator": "camp.potential.calculator",
-    "Evaluation": "camp.potential.potential",
+    "Ensemble": "camp.potential.ensemble",
+    "Evaluation": "camp.potential.prediction",
     "Potential": "camp.potential.potential",
     "TorchSimModel": "camp.potential.torchsim",
     "load": "camp.potential.saving",

@@ -18,7 +18,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from camp.errors import InputError
 from camp.potential.accelerated import AcceleratedPotential
-from camp.potential.potential import Evaluation, Potential
+from camp.potential.potential import Potential
+from camp.potential.prediction import Evaluation
 from camp.targets import Target
 
 STEP = 1e-4  # Å, for central differences

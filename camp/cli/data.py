@@ -227,23 +227,43 @@ def run_select(arguments: argparse.Namespace) -> None:
     from camp.data.readers import read_structures, write_structures
     from camp.data.splits import draw, read_split
 
+    if (arguments.by == "uncertainty") != bool(arguments.models):
+        raise InputError("--by uncertainty and --models belong together")
     structures = read_structures(arguments.data, targets=())
     if arguments.split:
         split = read_split(arguments.split, structures)
         structures = [structures[index] for index in getattr(split, arguments.part)]
     try:
-        chosen = draw(structures, arguments.frames, arguments.seed)
+        if arguments.models:
+            from camp.evaluation.predicting import most_uncertain
+            from camp.potential.saving import load
+
+            ensemble = load(arguments.models)
+            chosen = most_uncertain(ensemble, structures, arguments.frames)
+        else:
+            chosen = draw(structures, arguments.frames, arguments.seed)
     except InputError as error:
         raise InputError(f"{arguments.data}: {error}") from None
     write_structures(arguments.out, [atoms.repeat(arguments.repeat) for atoms in chosen])
 
 
 def add_select(verbs) -> None:
-    parser = verbs.add_parser("select", help="draw some frames, without labels, to start from")
+    parser = verbs.add_parser(
+        "select", help="some frames, without labels: to start from, or to label next"
+    )
     parser.add_argument("data", type=Path, help="structures, any supported format")
     parser.add_argument("out", type=Path, help="file to write (.xyz or .xyz.gz)")
     parser.add_argument("--frames", type=int, required=True, metavar="N")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--by",
+        choices=("chance", "uncertainty"),
+        default="chance",
+        help="uncertainty: those with the force that the models disagree most about",
+    )
+    parser.add_argument(
+        "--models", type=Path, nargs="+", metavar="MODEL", help="two or more, of --by uncertainty"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of chance")
     parser.add_argument("--split", type=Path, help="draw from one part of this split only")
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
     parser.add_argument(

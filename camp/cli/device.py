@@ -30,6 +30,18 @@ def add_accelerate(parser: argparse.ArgumentParser, *, default: bool) -> None:
     )
 
 
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """The models of a verb that takes one or an ensemble."""
+    parser.add_argument(
+        "models",
+        type=Path,
+        nargs="+",
+        metavar="MODEL",
+        help="model of ours, or published weights; of several, such as the seeds of a training, "
+        "the mean counts, and how far they lie apart is told with it",
+    )
+
+
 def positive_count(text: str) -> int:
     """The type of an option that counts something.
 

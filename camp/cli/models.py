@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from camp.cli.device import add_accelerate, add_device, check_device, positive_count
+from camp.cli.device import add_accelerate, add_device, add_models, check_device, positive_count
 from camp.cli.keys import add_keys, given_keys
 from camp.errors import InputError
 from camp.targets import TARGETS
@@ -94,7 +94,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
     check_device(arguments.device)
     reuse_freed_memory()
-    potential = load(arguments.model)
+    potential = load(arguments.models)
     parameters = sum(parameter.numel() for parameter in potential.parameters())
     potential = potential.double() if arguments.dtype == "float64" else potential.float()
     potential = potential.to(arguments.device)
@@ -147,7 +147,7 @@ def _quantity_and_reason(text: str) -> tuple[str, str]:
 
 def add_evaluate(verbs) -> None:
     parser = verbs.add_parser("evaluate", help="errors of a model on labelled structures")
-    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    add_models(parser)
     parser.add_argument("data", type=Path, help="structures, any supported format")
     parser.add_argument("--json", type=Path, metavar="OUT", help="metrics, eV and eV/Å")
     parser.add_argument("--npz", type=Path, metavar="OUT", help="all predictions and references")
@@ -233,7 +233,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
     from camp.potential.saving import load
 
     check_device(arguments.device)
-    potential = load(arguments.model)
+    potential = load(arguments.models)
     potential = potential.double() if arguments.dtype == "float64" else potential.float()
     structures = read_structures(arguments.structures, targets=())
     try:
@@ -247,7 +247,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
 
 def add_predict(verbs) -> None:
     parser = verbs.add_parser("predict", help="structures with all that a model predicts of them")
-    parser.add_argument("model", type=Path, help="model of ours, or published weights")
+    add_models(parser)
     parser.add_argument("structures", type=Path, help="any supported format; labels are not needed")
     parser.add_argument("out", type=Path, help="extended XYZ to write")
     add_device(parser)

@@ -2,16 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camp.cli.device import add_accelerate, add_device, check_device
+from camp.cli.device import add_accelerate, add_device, add_models, check_device
 from camp.errors import InputError
 
 if TYPE_CHECKING:
     from camp.md.simulate import MakeEngine
-    from camp.potential.potential import Potential
+    from camp.potential.prediction import Predictor
     from camp.settings import MdSettings
 
 
@@ -33,7 +33,7 @@ def run_md(arguments: argparse.Namespace) -> None:
         )
     check_device(arguments.device)
     reuse_freed_memory()
-    potential = load(arguments.model)
+    potential = load(arguments.models)
     structures = read_structures(arguments.structure, targets=())
     summary = simulate(
         potential,
@@ -53,10 +53,8 @@ def run_md(arguments: argparse.Namespace) -> None:
         },
     )
     for replica in summary["replicas"]:
-        print(
-            f"replica {replica['replica']}: {_ended(replica['time_fs'] / 1000, replica['reason'])}"
-        )
-    exploded = [replica for replica in summary["replicas"] if replica["reason"]]
+        print(f"replica {replica['replica']}: {_ended(replica)}")
+    exploded = [replica for replica in summary["replicas"] if replica["end"] == "exploded"]
     if exploded:
         print(
             f"camp: warning: {len(exploded)} of {len(summary['replicas'])} replicas exploded; that "
@@ -65,19 +63,17 @@ def run_md(arguments: argparse.Namespace) -> None:
         )
 
 
-def _ended(time: float, reason: str) -> str:
-    """When and how a replica ended, in words.
-
-    :param time: ps since the end of the equilibration.
-    :param reason: why it exploded, if it did.
-    """
+def _ended(replica: Mapping[str, Any]) -> str:
+    """When and how a replica ended, in words; times count from the end of the equilibration."""
+    time = replica["time_fs"] / 1000
+    end = f"{replica['end']} ({replica['reason']})" if replica["reason"] else "completed"
     if time < 0:
-        return f"exploded {-time:g} ps before the end of the equilibration ({reason})"
-    return f"{time:g} ps, exploded ({reason})" if reason else f"{time:g} ps, completed"
+        return f"{end}, {-time:g} ps before the end of the equilibration"
+    return f"{time:g} ps, {end}"
 
 
 def _engine_maker(
-    potential: "Potential", settings: "MdSettings", arguments: argparse.Namespace
+    potential: "Predictor", settings: "MdSettings", arguments: argparse.Namespace
 ) -> "MakeEngine":
     from camp.md.states import Dynamics
 
@@ -123,7 +119,7 @@ def _replicas(text: str) -> Sequence[int]:
 
 def add_md(verbs) -> None:
     parser = verbs.add_parser("md", help="molecular dynamics; continues what was interrupted")
-    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    add_models(parser)
     parser.add_argument("structure", type=Path, help="starting structures, one or several")
     parser.add_argument("--config", type=Path, required=True, help="settings (YAML)")
     parser.add_argument("--out", type=Path, required=True, help="folder for trajectories")

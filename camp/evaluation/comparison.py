@@ -1,7 +1,7 @@
 """Predictions beside labels, and the errors between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from camp.data.labels import label
 from camp.errors import InputError
 from camp.evaluation.tensors import tensor_metrics
 from camp.files import atomic_path
-from camp.potential.potential import Evaluation, Potential
+from camp.potential.prediction import DEVIATIONS, Evaluation, Predictor
 from camp.targets import ENERGY, FORCES, STRESS, TARGETS, Target
 
 # eV/atom; and times what is left without it: then an error is one of the reference.
@@ -31,6 +31,8 @@ class Comparison:
     targets: Mapping[str, Target]
     predicted: Mapping[str, np.ndarray]  # by target: (n, *shape) or (m, *shape)
     reference: Mapping[str, np.ndarray]  # alike
+    # Of an ensemble, by target: of energies (n,) in eV, of the forces on atoms (m,) in eV/Å.
+    deviations: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """MAE and RMSE of energies, per atom and total (eV), of the components of forces and
@@ -65,10 +67,14 @@ class Comparison:
             f"reference_{_PLURALS.get(name, name)}": values
             for name, values in self.reference.items()
         }
+        for target, name in _DEVIATIONS.items():
+            if target in self.deviations:
+                arrays[name] = self.deviations[target]
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, atoms=self.atoms, numbers=self.numbers, **arrays)
 
 
+_DEVIATIONS = dict(zip((ENERGY.name, FORCES.name), DEVIATIONS, strict=True))
 _PLURALS = {ENERGY.name: "energies"}
 
 
@@ -80,7 +86,7 @@ def _errors(name: str, error: np.ndarray) -> dict[str, float]:
 
 
 def compare(
-    potential: Potential,
+    potential: Predictor,
     structures: list[Atoms],
     targets: Sequence[Target] | None = None,
     *,
@@ -114,6 +120,12 @@ def compare(
         targets={target.name: target for target in wanted if target.name in references},
         predicted={name: predictions(result, name) for name in references},
         reference=references,
+        deviations={
+            ENERGY.name: result.uncertainty.energies,
+            FORCES.name: np.concatenate(result.uncertainty.forces),
+        }
+        if result.uncertainty
+        else {},
     )
 
 
@@ -144,7 +156,7 @@ def shifted_reference(comparison: Comparison) -> str | None:
     )
 
 
-def predictable(potential: Potential) -> list[Target]:
+def predictable(potential: Predictor) -> list[Target]:
     """The targets that a potential can be compared in."""
     derived = [FORCES, STRESS] if potential.predicts_energy else []
     # The names in the files that a model was trained on, then the usual ones.
@@ -181,10 +193,18 @@ def evaluation_record(
     """What is kept of an evaluation: metrics, and why some of them may not be reported.
 
     :param unavailable: a target → the reason why its errors mean nothing.
+    Of an ensemble also the root mean square of its deviations: of energies (eV), and of the forces
+    on atoms (eV/Å).
+
     :param labels: task, architecture, seed, scale, data, weights, train_size (structures), note.
     """
+    deviations = {
+        name: float(np.sqrt(np.square(values).mean()))
+        for name, values in comparison.deviations.items()
+    }
     return {
         **labels,
+        **({"deviations": deviations} if deviations else {}),
         "frames": len(comparison.atoms),
         "targets": {name: target.unit for name, target in comparison.targets.items()},
         "metrics": {
@@ -216,9 +236,14 @@ def describe(record: dict[str, Any]) -> str:
         if (key := f"{name.removesuffix('mae')}relative_mae") in metrics:
             relative = 100 * metrics[key]
             lines[-1] += f" ({relative:.3g} % of the mean absolute deviation)"
+    if deviations := record.get("deviations"):
+        told = (f"{1000 * value:.4g} {_UNITS[name]}" for name, value in deviations.items())
+        lines.append(f"{'deviation of the members':26} {', '.join(told)}")
     return "\n".join(lines)
 
 
+# Of a thousandth of the unit.
+_UNITS = {ENERGY.name: "meV", FORCES.name: "meV/Å"}
 # Factors and units in which people read some errors.
 _SHOWN = {
     "energy_mae_per_atom": (1000.0, "meV/atom"),

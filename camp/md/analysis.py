@@ -209,7 +209,7 @@ def describe(content: Mapping[str, Any]) -> str:
     """An analysis as a few lines of text."""
     lines = []
     for replica in content.get("replicas", []):
-        end = f"exploded: {replica['reason']}" if replica["end"] == "exploded" else "completed"
+        end = f"{replica['end']}: {replica['reason']}" if replica["reason"] else "completed"
         temperature = replica["temperature_K"]
         warmth = "" if temperature is None else f", {temperature:.1f} K"
         lines.append(

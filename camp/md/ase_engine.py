@@ -11,6 +11,7 @@ from ase.md.verlet import VelocityVerlet
 
 from camp.errors import InputError
 from camp.md.states import Dynamics, Sample, State, thermostat_temperature, why_exploded
+from camp.potential.prediction import DEVIATIONS
 
 CHAIN_LENGTH = 3
 
@@ -97,5 +98,13 @@ class _Replica:
             conserved += self.chain.get_thermostat_energy()
         if not np.isfinite(potential):
             raise InputError("the energy is no longer a number")
-        forces = self.atoms.get_forces()
-        return Sample(state, float(potential), float(kinetic), float(conserved), forces=forces)
+        apart = self.atoms.calc.results.get(DEVIATIONS[1])
+        deviation = None if apart is None else float(apart.max())
+        return Sample(
+            state,
+            float(potential),
+            float(kinetic),
+            float(conserved),
+            forces=self.atoms.get_forces(),
+            deviation=deviation,
+        )

@@ -14,9 +14,9 @@ from camp.md.ase_engine import AseEngine
 from camp.md.simulate import initial_state, model_hash
 from camp.md.states import Engine
 from camp.md.timing import DYNAMICS, describe_machine, describe_structure, measure
-from camp.potential.accelerated import AcceleratedPotential
 from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
+from camp.potential.prediction import Predictor
 from camp.settings.architectures import find_architecture
 
 ENGINES = ("ase", "torchsim")
@@ -28,7 +28,7 @@ EQUILIBRATION = 1000
 class _Subject:
     """A potential as an engine runs it, and such an engine at the start of its simulation."""
 
-    model: Potential
+    model: Predictor
     start_engine: Callable[[], Engine]
 
 
@@ -72,7 +72,7 @@ def benchmark(
         evaluate, subject.start_engine, seconds=seconds, device=device, structures=replicas
     )
     name = find_architecture(potential.architecture).label
-    fast = isinstance(model, AcceleratedPotential)
+    fast = model.is_accelerated
     # Whether it still is, after all that may have failed.
     compiled = fast and bool(model.graphed if batch.mask.is_cuda else model.compiled)
     return {

@@ -57,8 +57,8 @@ class Replica:
     """How one replica went: its entry in simulation.json, its frames, its stability."""
 
     entry: Mapping[str, Any]
-    trajectory: Trajectory | None  # None when it exploded before its first frame
-    explosion: str  # the reason, or an empty text
+    trajectory: Trajectory | None  # None when it ended before its first frame
+    explosion: str  # why it ended before its time, or an empty text
     stable_frames: int = 0
     stable_ps: float = 0.0
     radial: RadialDistribution | None = None  # of every ``stride``-th frame
@@ -155,7 +155,7 @@ def read_replica(folder: Path, entry: Mapping[str, Any]) -> Replica:
     :raises InputError: the trajectory is not the one that the summary tells of.
     """
     path = folder / entry["trajectory"]
-    explosion = (entry["reason"] or "exploded") if entry["end"] == "exploded" else ""
+    explosion = (entry["reason"] or entry["end"]) if entry["end"] != "completed" else ""
     if explosion and (entry["time_fs"] < 0 or number_of_frames(path) == 0):
         return Replica(entry, None, explosion)
     trajectory = read_trajectory(path)

@@ -55,7 +55,7 @@ def replica_section(replica: Replica) -> dict[str, Any]:
     section = {
         "replica": entry["replica"],
         "seed": entry["seed"],
-        "end": "exploded" if replica.explosion else "completed",
+        "end": entry["end"],
         "reason": replica.explosion,
         "time_ps": float(replica.times[-1]) / 1000.0 if trajectory is not None else 0.0,
         "stable_ps": replica.stable_ps,

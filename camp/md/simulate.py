@@ -1,6 +1,7 @@
 """One simulation: replicas from their starting structures to their trajectories, resumable."""
 
 import hashlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,8 @@ from camp.md.trajectory import (
     read_state,
     trajectory_name,
 )
-from camp.potential.potential import Potential
+from camp.potential.ensemble import Ensemble
+from camp.potential.prediction import Predictor
 from camp.settings import MdSettings
 
 # Å; no bond is as short as this, and no potential has learnt what happens below.
@@ -41,7 +43,7 @@ FREE_SETTINGS = ("length", "replicas", "compile", "save_forces")
 MakeEngine = Callable[[Sequence[State], str], Engine]
 
 
-def check_structure(potential: Potential, atoms: Atoms) -> None:
+def check_structure(potential: Predictor, atoms: Atoms) -> None:
     """Refuse a structure with which this potential cannot simulate.
 
     :raises InputError: unknown species, overlapping atoms, or a periodic cell so small that atoms
@@ -65,7 +67,7 @@ def check_structure(potential: Potential, atoms: Atoms) -> None:
 
 
 def run_identity(
-    potential: Potential, structures: Sequence[Atoms], settings: MdSettings, dtype: str
+    potential: Predictor, structures: Sequence[Atoms], settings: MdSettings, dtype: str
 ) -> str:
     """The identity of a run: model, starting structures, precision, settings but for the length."""
     start = hashlib.sha256()
@@ -80,8 +82,12 @@ def run_identity(
     )
 
 
-def model_hash(potential: Potential) -> str:
-    """The identity of a potential: its parameters, energy scale and shift, and all its settings."""
+def model_hash(potential: Predictor) -> str:
+    """The identity of a potential: its parameters, energy scale and shift, and all its settings; of
+    an ensemble that of all its members.
+    """
+    if isinstance(potential, Ensemble):
+        return identity({}, inputs=[model_hash(one) for one in potential.potentials])
     settings = {
         **potential.settings.model_dump(),
         "species": potential.species,
@@ -123,8 +129,9 @@ class _Run:
         }
         self.equilibration = samples["equilibration"] * self.per_sample
         self.steps = self.equilibration + samples["length"] * self.per_sample
-        # By replica: why it exploded, and the steps per second that it made.
+        # By replica: why it exploded or was stopped, and the steps per second that it made.
         self.exploded: dict[str, str] = {}
+        self.uncertain: dict[str, str] = {}
         self.speeds: dict[str, float] = {}
 
     def open(self, *, set_aside: bool) -> None:
@@ -151,6 +158,7 @@ class _Run:
             self.save()
         else:
             self.exploded = known["exploded"]
+            self.uncertain = known.get("uncertain", {})
             self.speeds = known.get("steps_per_second", {})
 
     def _set_aside(self) -> None:
@@ -166,6 +174,7 @@ class _Run:
         content = {
             "run": self.identity,
             "exploded": self.exploded,
+            "uncertain": self.uncertain,
             "steps_per_second": self.speeds,
         }
         write_json(self.out / RUN_FILE, content)
@@ -174,6 +183,16 @@ class _Run:
         if str(replica) not in self.exploded:
             self.exploded[str(replica)] = reason
             self.save()
+
+    def mark_uncertain(self, replica: int, deviation: float) -> None:
+        self.uncertain[str(replica)] = (
+            f"the members of the ensemble disagree by {deviation:.3g} eV/Å in a force"
+        )
+        self.save()
+
+    def has_ended(self, replica: int) -> bool:
+        """Whether it ended before its time."""
+        return str(replica) in self.exploded or str(replica) in self.uncertain
 
     def writer(self, replica: int) -> Writer:
         path = self.out / trajectory_name(replica)
@@ -189,12 +208,13 @@ class _Run:
         :param seed: of the first replica.
         """
         explosion = self.exploded.get(str(replica), "")
+        doubt = self.uncertain.get(str(replica), "")
         return {
             "replica": replica,
             "seed": seed + replica - 1,
             "trajectory": trajectory_name(replica),
-            "end": "exploded" if explosion else "completed",
-            "reason": explosion,
+            "end": "exploded" if explosion else "uncertain" if doubt else "completed",
+            "reason": explosion or doubt,
             "time_fs": self.time(self.reached(replica) or 0),
             "steps_per_second": self.speeds.get(str(replica)),
         }
@@ -215,7 +235,7 @@ class _Run:
 
 
 def simulate(
-    potential: Potential,
+    potential: Predictor,
     structures: Sequence[Atoms],
     settings: MdSettings,
     make_engine: MakeEngine,
@@ -234,7 +254,8 @@ def simulate(
     brought to its temperature in the NVT ensemble, and is then simulated in the ensemble that is
     asked for. Each sample is a frame of ``out/replica-k.traj``, and at the end
     ``out/simulation.json`` says how every replica ended. An exploding replica is a result: it
-    ends there, the others go on.
+    ends there, the others go on. So does one of an ensemble with a sample whose forces deviate by
+    more than the threshold; this sample is the last one written.
 
     :param replicas: which ones, counted from 1.
     :param dtype: in which the engine evaluates the potential: "float32" or "float64".
@@ -244,6 +265,8 @@ def simulate(
     :return: the content of simulation.json.
     :raises InputError: a structure that cannot be simulated, or another run in the folder.
     """
+    if settings.uncertainty_threshold and not isinstance(potential, Ensemble):
+        raise InputError("uncertainty_threshold is for several models; give two or more")
     for number, atoms in enumerate(structures):
         if not np.array_equal(atoms.numbers, structures[0].numbers):
             raise InputError(f"{source} {number} has other atoms than the first; use one system")
@@ -289,9 +312,7 @@ def _side_by_side(run: _Run, replicas: Sequence[int]) -> Iterator[list[int]]:
     leaves those of a group one sample apart at most; one that was added later comes far behind.
     """
     reached = {
-        replica: run.reached(replica) or 0
-        for replica in replicas
-        if str(replica) not in run.exploded
+        replica: run.reached(replica) or 0 for replica in replicas if not run.has_ended(replica)
     }
     waiting = sorted(reached, key=lambda replica: (reached[replica], replica))
     while waiting and reached[waiting[0]] < run.steps:
@@ -320,6 +341,7 @@ def _advance_to_the_end(
         else run.state(replica, step)
         for replica in replicas
     }
+    most = settings.uncertainty_threshold or math.inf
     engine = None
     made, seconds = 0, 0.0
     with ExitStack() as stack:
@@ -330,6 +352,9 @@ def _advance_to_the_end(
         while states and step < run.steps:
             if engine is None or step == run.equilibration:
                 ensemble = "nvt" if step < run.equilibration else settings.ensemble
+                if step == run.equilibration:
+                    # What follows the equilibration starts with a thermostat of its own.
+                    states = {one: State(step, state.atoms) for one, state in states.items()}
                 engine = make_engine(list(states.values()), ensemble)
                 present = list(states)
                 for replica, sample in zip(present, engine.samples(), strict=True):
@@ -343,13 +368,18 @@ def _advance_to_the_end(
             for replica, sample in samples.items():
                 if sample.failed:
                     run.mark_exploded(replica, sample.failed)
-                elif step != run.equilibration:
+                    continue
+                deviation = sample.deviation or 0.0
+                if deviation > most or step != run.equilibration:
                     writers[replica].write(sample, run.time(step))
-            # What follows the equilibration starts with a thermostat of its own.
+                if deviation > most:
+                    run.mark_uncertain(replica, deviation)
+                    # The others go on without it.
+                    engine = None
             states = {
-                replica: State(step, sample.state.atoms)
+                replica: sample.state
                 for replica, sample in samples.items()
-                if not sample.failed
+                if not run.has_ended(replica)
             }
             bar.update(run.per_sample)
             bar.set_postfix_str(_postfix(samples.values()))
@@ -365,6 +395,8 @@ def _starting_state(structures: Sequence[Atoms], settings: MdSettings, replica: 
 def _is_record(known: Any) -> bool:
     """Whether this is what :meth:`_Run.save` writes."""
     if not isinstance(known, dict) or not isinstance(known.get("exploded"), dict):
+        return False
+    if not isinstance(known.get("uncertain", {}), dict):
         return False
     speeds = known.get("steps_per_second", {})
     return isinstance(speeds, dict) and all(isinstance(v, int | float) for v in speeds.values())

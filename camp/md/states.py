@@ -39,6 +39,8 @@ class Sample:
     conserved_energy: float  # total energy (NVE), or with the thermostat's share (NVT)
     failed: str = ""
     forces: np.ndarray | None = None  # (atoms, 3), eV/Å
+    # Of an ensemble's forces, of the atom that is known least, eV/Å.
+    deviation: float | None = None
 
 
 class Engine(Protocol):

@@ -27,6 +27,8 @@ from camp.md.states import (
     thermostat_temperature,
     why_too_hot,
 )
+from camp.potential.derivatives import Results
+from camp.potential.ensemble import Ensemble
 from camp.potential.graphed import FusedFunction
 from camp.potential.torchsim import SystemInputError, TorchSimModel
 
@@ -73,8 +75,8 @@ class TorchSimEngine:
                 states, self._temperature, period, float(self._timestep), model.device
             )
         self._batch = _Batch.of(model, states, chains)
-        start = self._batch.on_host()
-        self._samples = [self._sample(start, row) for row in range(len(states))]
+        start, apart = self._batch.on_host(), self._batch.deviations()
+        self._samples = [self._sample(start, row, apart[row]) for row in range(len(states))]
 
     def advance(self, steps: int) -> None:
         for done in range(1, steps + 1):
@@ -85,11 +87,11 @@ class TorchSimEngine:
             return
         # As an engine that continues from here finds them, to the last bit.
         self._batch = replace(self._batch, kinetic=_kinetic_energies(self._batch.state))
-        batch = self._batch.on_host()
+        batch, apart = self._batch.on_host(), self._batch.deviations()
         for row, replica in enumerate(batch.replicas):
             self._steps[replica] += steps
             if np.isfinite(float(batch.state.energy[row])):
-                self._samples[replica] = self._sample(batch, row)
+                self._samples[replica] = self._sample(batch, row, apart[row])
             else:
                 self._fail(replica, "the energy is no longer a number")
 
@@ -117,7 +119,7 @@ class TorchSimEngine:
         self._samples[replica] = replace(self._samples[replica], failed=reason)
         self._batch = self._batch.without(replica)
 
-    def _sample(self, batch: "_Batch", row: int) -> Sample:
+    def _sample(self, batch: "_Batch", row: int, deviation: float | None) -> Sample:
         replica = batch.replicas[row]
         state = State(self._steps[replica], self._atoms_of(batch, row))
         potential, kinetic = float(batch.state.energy[row]), float(batch.kinetic[row])
@@ -126,7 +128,9 @@ class TorchSimEngine:
             state.thermostat = batch.chains.variables(row)
             conserved += float(batch.chains.energies()[row])
         forces = batch.state.forces[batch.atoms(row)].double().numpy()
-        return Sample(state, potential, kinetic, conserved, forces=forces.copy())
+        return Sample(
+            state, potential, kinetic, conserved, forces=forces.copy(), deviation=deviation
+        )
 
     def _atoms_of(self, batch: "_Batch", row: int) -> Atoms:
         """A copy of a replica's atoms as they are in a row of a batch on the host."""
@@ -317,6 +321,14 @@ class _Batch:
         chains = None if self.chains is None else self.chains.each(Tensor.cpu)
         return replace(self, state=state, kinetic=self.kinetic.cpu(), chains=chains)
 
+    def deviations(self) -> list[float | None]:
+        """Of an ensemble's forces, of the atom of each replica that is known least, eV/Å."""
+        if not isinstance(self.model.potential, Ensemble):
+            return [None] * len(self.replicas)
+        found = _Forces(self.model, self.pbc).results(self.state).deviations
+        assert found is not None
+        return [float(of_atoms.max()) for of_atoms in found.forces.split(self.sizes.tolist())]
+
     def temperatures(self) -> list[float]:
         """The highest so far in K, of 3 N degrees of freedom; the host waits for them."""
         return (2 * self.highest.cpu().numpy() / (3 * self.sizes * units.kB)).tolist()
@@ -367,8 +379,11 @@ class _Forces:
     model: TorchSimModel
     pbc: np.ndarray  # (s, 3) bool
 
-    def __call__(self, state: MDState) -> dict[str, Tensor]:
-        result = self.model.evaluate(
+    def results(self, state: MDState) -> Results:
+        return self.model.evaluate(
             state.positions, state.atomic_numbers, state.system_idx, state.cell.mT, self.pbc
         )
+
+    def __call__(self, state: MDState) -> dict[str, Tensor]:
+        result = self.results(state)
         return {"energy": result.energies, "forces": result.forces.to(state.positions.dtype)}

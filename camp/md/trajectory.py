@@ -19,6 +19,7 @@ from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 from camp.errors import InputError, reason
 from camp.files import writing
 from camp.md.states import Sample, State
+from camp.potential.prediction import DEVIATIONS
 
 # Files in the folder of a run.
 RUN_FILE = "run.json"
@@ -80,6 +81,7 @@ class Writer:
                 "time_fs": time,
                 "conserved_energy": sample.conserved_energy,
                 "thermostat": state.thermostat,
+                **({} if sample.deviation is None else {DEVIATIONS[1]: sample.deviation}),
             },
         )
         results = {"energy": sample.potential_energy, "forces": sample.forces}

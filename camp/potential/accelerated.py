@@ -10,6 +10,7 @@ from camp.errors import InputError
 from camp.graph import AtomicGraph
 from camp.models.description import Description
 from camp.potential.derivatives import Results
+from camp.potential.ensemble import Ensemble
 from camp.potential.graphed import (
     RECORDS,
     GraphedEvaluation,
@@ -18,6 +19,7 @@ from camp.potential.graphed import (
     within_cutoff,
 )
 from camp.potential.potential import Potential
+from camp.potential.prediction import Predictor
 from camp.runtime.geometry import evaluate_compiled
 from camp.settings.architectures import find_architecture
 
@@ -89,8 +91,11 @@ class AcceleratedPotential(Potential):
         return {**super().__getstate__(), "_evaluation": None}
 
     @property
+    def is_accelerated(self) -> bool:
+        return True
+
+    @property
     def skips_distant(self) -> bool:
-        """Whether neighbour lists with a skin will do: pairs beyond the cutoff are left out."""
         return self.device.type in RECORDS or self._compiled_here
 
     @property
@@ -122,18 +127,23 @@ class AcceleratedPotential(Potential):
         return super().forward(within_cutoff(graph.to(self.device), self.cutoff))
 
 
-def accelerated(potential: Potential, *, compiled: bool) -> Potential:
-    """The potential accelerated, or itself, and then a line on stderr says why.
+def accelerated(model: Predictor, *, compiled: bool) -> Predictor:
+    """A potential, or every member of an ensemble, accelerated; or the model itself, and then a
+    line on stderr says why.
 
     :param compiled: see :class:`AcceleratedPotential`.
     """
-    if isinstance(potential, AcceleratedPotential):
-        return potential
+    if model.is_accelerated:
+        return model
     try:
-        return AcceleratedPotential(potential, compiled=compiled)
+        if isinstance(model, Ensemble):
+            members = model.potentials
+            return Ensemble(AcceleratedPotential(one, compiled=compiled) for one in members)
+        assert isinstance(model, Potential)
+        return AcceleratedPotential(model, compiled=compiled)
     except InputError as error:
         print(f"{error}: evaluation without acceleration", file=sys.stderr)
-        return potential
+        return model
 
 
 def _compile(model: AcceleratedNetwork) -> bool:

@@ -12,10 +12,11 @@ from ase.calculators.calculator import all_changes
 from torch import Tensor
 
 from camp.graph.skin import SKIN, SkinList
-from camp.potential.accelerated import AcceleratedPotential, accelerated
+from camp.potential.accelerated import accelerated
 from camp.potential.derivatives import Results
-from camp.potential.potential import Potential
-from camp.potential.saving import load
+from camp.potential.ensemble import Ensemble
+from camp.potential.prediction import DEVIATIONS, Predictor
+from camp.potential.saving import Files, load
 
 # Å; wide, because on the CPU a new list takes longer than leaving out what an old one has too many.
 CPU_SKIN = 1.0
@@ -30,9 +31,11 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 class Calculator(AseCalculator):
     """A model as an ASE calculator: energy, energies, forces, stress (Voigt, ASE's sign), and
     other targets where the model predicts them: those that ASE knows, such as the dipole, also as
-    its properties, all of them as ``results[name]``.
+    its properties, all of them as ``results[name]``. Of an ensemble they are means, and
+    ``energy_deviation`` (eV) and ``forces_deviation`` (n,), eV/Å, say how far its members lie
+    apart, see :class:`camp.potential.derivatives.Deviations`.
 
-    :param model: a potential, as from :func:`camp.load`, or the file of one.
+    :param model: a potential or an ensemble, as from :func:`camp.load`, or its file or files.
     :param device: "cpu", "cuda", …
     :param dtype: precision of the network, "float32" or "float64"; energies are summed in
         float64 in both.
@@ -46,7 +49,7 @@ class Calculator(AseCalculator):
 
     def __init__(
         self,
-        model: Potential | str | Path,
+        model: Predictor | str | Path | Files,
         device: str = "cpu",
         dtype: str = "float32",
         accelerate: bool = True,
@@ -55,18 +58,19 @@ class Calculator(AseCalculator):
         if dtype not in DTYPES:
             raise ValueError(f"dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
         super().__init__()
-        if not isinstance(model, Potential):
+        if not isinstance(model, Predictor):
             model = load(model)
         of_energy = OF_ENERGY if model.predicts_energy else ()
-        self.implemented_properties = [*of_energy, *model.properties]
+        apart = DEVIATIONS if model.predicts_energy and isinstance(model, Ensemble) else ()
+        self.implemented_properties = [*of_energy, *apart, *model.other_targets]
         # A copy: the caller's potential keeps its device and precision.
-        self.model = copy.deepcopy(model).to(device=device, dtype=DTYPES[dtype])
+        self.model: Predictor = copy.deepcopy(model).to(device=device, dtype=DTYPES[dtype])
         self._checked: Atoms | None = None
         self._volume = 0.0
         self._neighbours: SkinList | None = None
         if accelerate:
             self.model = accelerated(self.model, compiled=compiled)
-        if isinstance(self.model, AcceleratedPotential):
+        if self.model.is_accelerated:
             on_cpu = self.model.device.type == "cpu"
             self._neighbours = SkinList(model.cutoff, skin=CPU_SKIN if on_cpu else SKIN)
 
@@ -118,6 +122,10 @@ class Calculator(AseCalculator):
             "energies": result.atomic_energies.cpu().numpy(),
             "forces": result.forces.cpu().double().numpy(),
         }
+        if result.deviations is not None:
+            energies, forces = result.deviations
+            values = (energies.item(), forces.cpu().numpy())
+            self.results |= dict(zip(DEVIATIONS, values, strict=True))
         if self._volume:
             virial = result.virials[0].cpu().double().numpy()
             self.results["stress"] = virial.take(VOIGT) / self._volume

@@ -18,6 +18,16 @@ from camp.graph.edges import AtomicValues, Edges, reverse_edges
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
+class Deviations(NamedTuple):
+    """How far the M members of an ensemble lie apart: the root of the mean over the members of
+    |x_m − x|², with x their mean; of forces that is the model deviation of Zhang et al.,
+    Comput. Phys. Commun. 253, 107206 (2020).
+    """
+
+    energies: Tensor  # (s,) eV, float64
+    forces: Tensor  # (n,) eV/Å, float64
+
+
 class Results(NamedTuple):
     """Results for a graph of n atoms in s systems; NaN where the model predicts no energy."""
 
@@ -27,6 +37,7 @@ class Results(NamedTuple):
     virials: Tensor  # (s, 3, 3) eV: dE/dε = volume × stress
     # Other targets by name: (s, …) or (n, …), float64, in the unit of the target.
     properties: Mapping[str, Tensor] = NOTHING
+    deviations: Deviations | None = None  # of ensembles that predict energies
 
 
 def evaluate_graph(

@@ -1,45 +1,26 @@
 """A potential: a model with the species, the energy scale and shift it was made for."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from ase import Atoms
 from ase.data import chemical_symbols
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from camp.errors import InputError
-from camp.graph import AtomicGraph, batch_graphs, build_graph
+from camp.graph import AtomicGraph
 from camp.graph.edges import Edges
 from camp.models.description import Description, Normalisation
 from camp.potential.derivatives import Results, evaluate_graph, without_energy
+from camp.potential.prediction import Predictor
 from camp.potential.properties import Property, make_properties
 from camp.settings.architectures import find_architecture
 from camp.settings.base import ModelSettings
 from camp.targets import ENERGY, FORCES, STRESS, Target
 
-# Neighbour slots evaluated in one go; bounds the memory of `Potential.evaluate`.
-SLOTS_PER_BATCH = 20_000
 # A single structure with more of them is evaluated in chunks of so many, where the network can.
 SLOTS_PER_CHUNK = 50_000
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Results for n structures, in the order in which they were given; NaN for what the model
-    does not predict.
-    """
-
-    energies: np.ndarray  # (n,) eV
-    forces: list[np.ndarray]  # n arrays (atoms, 3), eV/Å
-    stresses: np.ndarray  # (n, 3, 3) eV/Å³, ASE's sign; NaN without a cell
-    atomic_energies: list[np.ndarray]  # n arrays (atoms,), eV
-    # Other targets by name, in their units: (n, *shape), or n arrays (atoms, *shape).
-    properties: Mapping[str, np.ndarray | list[np.ndarray]] = field(default_factory=dict)
 
 
 def create_network(
@@ -60,7 +41,7 @@ def create_network(
     return record.resolve(record.network)(settings, species, targets)
 
 
-class Potential(nn.Module):
+class Potential(Predictor):
     """Energy, forces and stress of atoms: e_i = scale · network_i + shift, summed in float64; and
     whatever else the network predicts.
 
@@ -112,19 +93,6 @@ class Potential(nn.Module):
         self.energy_scale = self.energy_scale.double()
         self.energy_shift = self.energy_shift.double()
         return self
-
-    @property
-    def architecture(self) -> str:
-        return self.settings.architecture
-
-    @property
-    def cutoff(self) -> float:
-        """Å."""
-        return self.settings.cutoff
-
-    @property
-    def predicts_energy(self) -> bool:
-        return ENERGY.name in self.targets
 
     @property
     def dtype(self) -> torch.dtype:
@@ -212,62 +180,6 @@ class Potential(nn.Module):
         assert isinstance(module, Property)
         return module
 
-    def graph(self, atoms: Atoms) -> AtomicGraph:
-        """The graph of a structure for this potential.
-
-        :raises InputError: see :meth:`check` and :func:`camp.graph.build_graph`.
-        """
-        self.check(atoms)
-        return build_graph(atoms, self.cutoff)
-
-    def check(self, atoms: Atoms) -> None:
-        """Refuse what the potential was not made for.
-
-        :raises InputError: no atoms, or an unknown species.
-        """
-        if len(atoms) == 0:
-            raise InputError("the structure has no atoms")
-        unknown = sorted(set(atoms.numbers.tolist()) - set(self.species))
-        if unknown:
-            names = ", ".join(chemical_symbols[z] for z in unknown)
-            known = ", ".join(chemical_symbols[z] for z in self.species)
-            raise InputError(f"the model does not know {names}; it was made for {known}")
-
-    def evaluate(self, atoms: Atoms | Iterable[Atoms], *, progress: bool = False) -> Evaluation:
-        """All that the model predicts of one or several structures, in batches.
-
-        :param progress: show a progress bar on the terminal.
-        :raises InputError: naming the structure (counted from 0) that cannot be evaluated.
-        """
-        structures = [atoms] if isinstance(atoms, Atoms) else list(atoms)
-        found = _Collected([name for name in self.targets if name != ENERGY.name])
-        bar = tqdm(total=len(structures), unit="structure", disable=not progress)
-        for chunk in self._chunks(structures):
-            graph = batch_graphs(chunk).to(self.device)
-            with torch.no_grad():
-                result = self(graph)
-            found.add(result, graph, [len(g.numbers) for g in chunk], self.targets)
-            bar.update(len(chunk))
-        bar.close()
-        return found.evaluation(self.targets)
-
-    def _chunks(self, structures: Sequence[Atoms]) -> Iterable[list[AtomicGraph]]:
-        """Graphs of consecutive structures, as many as fit into one batch."""
-        chunk: list[AtomicGraph] = []
-        for number, atoms in enumerate(structures):
-            try:
-                graph = self.graph(atoms)
-            except InputError as error:
-                raise InputError(f"structure {number}: {error}") from None
-            width = max([g.mask.shape[1] for g in chunk] + [graph.mask.shape[1]])
-            rows = sum(len(g.numbers) for g in chunk) + len(graph.numbers)
-            if chunk and rows * width > SLOTS_PER_BATCH:
-                yield chunk
-                chunk = []
-            chunk.append(graph)
-        if chunk:
-            yield chunk
-
 
 def _predicted(targets: Iterable[Target]) -> Iterator[str]:
     """Names with units; forces and stress come with the energy."""
@@ -275,50 +187,3 @@ def _predicted(targets: Iterable[Target]) -> Iterator[str]:
         yield f"{target.name} ({target.unit})"
         if target == ENERGY:
             yield from (f"{derived.name} ({derived.unit})" for derived in (FORCES, STRESS))
-
-
-class _Collected:
-    """The results of batches, structure by structure."""
-
-    def __init__(self, names: Sequence[str]):
-        self.energies: list[np.ndarray] = []
-        self.forces: list[np.ndarray] = []
-        self.stresses: list[np.ndarray] = []
-        self.atomic: list[np.ndarray] = []
-        self.properties: dict[str, list[np.ndarray]] = {name: [] for name in names}
-
-    def add(
-        self,
-        result: Results,
-        graph: AtomicGraph,
-        sizes: Sequence[int],
-        targets: Mapping[str, Target],
-    ) -> None:
-        volumes = graph.volumes()[:, None, None]
-        stress = result.virials.double() / torch.where(volumes > 0, volumes, torch.nan)
-
-        def by_structure(values: Tensor) -> list[np.ndarray]:
-            return [value.cpu().double().numpy() for value in values.split(list(sizes))]
-
-        self.energies.append(result.energies.cpu().numpy())
-        self.stresses.append(stress.cpu().numpy())
-        self.forces += by_structure(result.forces)
-        self.atomic += by_structure(result.atomic_energies)
-        for name, found in self.properties.items():
-            values = result.properties[name]
-            found += by_structure(values) if targets[name].of_atoms else [*values.cpu().numpy()]
-
-    def evaluation(self, targets: Mapping[str, Target]) -> Evaluation:
-        properties: dict[str, np.ndarray | list[np.ndarray]] = {
-            name: found
-            if targets[name].of_atoms
-            else np.array(found).reshape(-1, *(targets[name].shape))
-            for name, found in self.properties.items()
-        }
-        return Evaluation(
-            np.concatenate(self.energies) if self.energies else np.zeros(0),
-            self.forces,
-            np.concatenate(self.stresses) if self.stresses else np.zeros((0, 3, 3)),
-            self.atomic,
-            properties,
-        )

@@ -1,9 +1,9 @@
 """Saved models: safetensors with a JSON header, never a pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from safetensors import safe_open
 from torch import Tensor
@@ -12,8 +12,10 @@ from camp import __version__
 from camp.errors import InputError, reason
 from camp.files import checksum, save_tensors
 from camp.potential.building import build
+from camp.potential.ensemble import Ensemble
 from camp.potential.header import from_header, to_header
 from camp.potential.potential import Potential
+from camp.potential.prediction import Predictor
 from camp.settings.architectures import architectures
 
 FORMAT = "camp-potential"
@@ -22,6 +24,8 @@ FORMAT = "camp-potential"
 FORMAT_VERSION = 3
 CHECKSUM = "sha256"
 SUFFIX = ".safetensors"
+# A text is a sequence of texts too, so that Sequence[str] would take one name for many.
+Files = Sequence[Path] | list[str] | tuple[str, ...]
 
 
 def save(potential: Potential, path: str | Path) -> None:
@@ -61,13 +65,34 @@ def read_header(path: str | Path) -> dict[str, Any]:
     return _read(Path(path))[0]
 
 
-def load(path: str | Path, options: Mapping[str, str] | None = None) -> Potential:
-    """A saved model of ours, or a file with published weights of any architecture, as a potential.
+@overload
+def load(path: str | Path, options: Mapping[str, str] | None = None) -> Potential: ...
+
+
+@overload
+def load(path: Files, options: Mapping[str, str] | None = None) -> Predictor: ...
+
+
+def load(path: str | Path | Files, options: Mapping[str, str] | None = None) -> Predictor:
+    """A saved model of ours, or a file with published weights of any architecture, as a potential;
+    of several files an ensemble, see :class:`camp.potential.ensemble.Ensemble`.
 
     :param options: what a foreign file does not say, for the readers of its architecture.
-    :raises InputError: the file is neither, is damaged, or does not fit its own header.
+    :raises InputError: a file is neither, is damaged, or does not fit its own header; or the files
+        make no ensemble.
     """
-    path = Path(path)
+    if isinstance(path, str | Path):
+        return _load_one(Path(path), options or {})
+    potentials = [_load_one(Path(one), options or {}) for one in path]
+    if len(potentials) == 1:
+        return potentials[0]
+    try:
+        return Ensemble(potentials)
+    except InputError as error:
+        raise InputError(f"{', '.join(map(str, path))}: {error}") from None
+
+
+def _load_one(path: Path, options: Mapping[str, str]) -> Potential:
     if path.suffix == SUFFIX or not path.is_file():
         header, tensors = _read(path)
         return build(path, from_header(path, header, tensors))
@@ -75,7 +100,7 @@ def load(path: str | Path, options: Mapping[str, str] | None = None) -> Potentia
     for record in architectures().values():
         for reader in record.published:
             try:
-                description = record.resolve(reader)(path, options or {})
+                description = record.resolve(reader)(path, options)
             except InputError as error:
                 # Another architecture may know the file; else the first complaint counts.
                 refusals.append(error)

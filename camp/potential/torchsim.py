@@ -20,10 +20,10 @@ from camp.graph import AtomicGraph, neighbour_list
 from camp.graph.from_pairs import graph_from_pairs, half_of_pairs
 from camp.graph.neighbours import COINCIDENCE_DISTANCE, CoincidingAtomsError
 from camp.graph.skin import SKIN
-from camp.potential.accelerated import AcceleratedPotential, accelerated
+from camp.potential.accelerated import accelerated
 from camp.potential.calculator import DTYPES
 from camp.potential.derivatives import Results
-from camp.potential.potential import Potential
+from camp.potential.prediction import Predictor
 
 
 class MissingTorchSimError(InputError, ImportError):
@@ -63,7 +63,7 @@ class TorchSimModel(ModelInterface):
     half the skin or anything but positions changes. On a GPU a call with a list that still serves
     makes the host wait once, for the one number that says so.
 
-    :param model: a potential, as from :func:`camp.load`, or an accelerated one.
+    :param model: a potential or an ensemble, as from :func:`camp.load`, or an accelerated one.
     :param device: "cpu", "cuda", … or a torch device.
     :param dtype: precision of the network, "float32", "float64" or the torch dtype.
     :param accelerate: as for :class:`camp.Calculator`.
@@ -73,7 +73,7 @@ class TorchSimModel(ModelInterface):
 
     def __init__(
         self,
-        model: Potential,
+        model: Predictor,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "float32",
         accelerate: bool = True,
@@ -88,7 +88,7 @@ class TorchSimModel(ModelInterface):
         self._compute_stress = True
         self._compute_forces = True
         # A copy: the caller's potential keeps its device and precision.
-        self.potential = copy.deepcopy(model).to(device=self._device, dtype=precision)
+        self.potential: Predictor = copy.deepcopy(model).to(device=self._device, dtype=precision)
         if accelerate:
             self.potential = accelerated(self.potential, compiled=compiled)
         self._kept: _KeptList | None = None
@@ -145,10 +145,7 @@ class TorchSimModel(ModelInterface):
     def _graph(
         self, positions: Tensor, numbers: Tensor, system: Tensor, cells: Tensor, pbc: np.ndarray
     ) -> AtomicGraph:
-        skips_distant = (
-            isinstance(self.potential, AcceleratedPotential) and self.potential.skips_distant
-        )
-        if not skips_distant:
+        if not self.potential.skips_distant:
             # Pairs beyond the cutoff would cost more than a new list.
             return self._new_list(positions, numbers, system, cells, pbc, self.cutoff)
         if self._kept is None or not self._kept.serves(positions, numbers, system, cells, pbc):

@@ -70,6 +70,9 @@ class FigureDeclaration(Product):
     targets: Annotated[tuple[TargetName, ...], Field(strict=False)] = Field(
         default=(), description="of a figure of one task: only tasks that have all of these"
     )
+    seeds: int = Field(
+        default=1, ge=1, description="of a task: only where a model has so many that are evaluated"
+    )
     simulations: Names = Field(default=(), description="whose analyses it shows")
     references: Names = Field(default=(), description="what it compares simulations with")
     interlayer_scans: Names = Field(default=(), description="tasks whose models it scans")

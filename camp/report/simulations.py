@@ -259,12 +259,15 @@ def _device(content: Mapping[str, Any]) -> str:
     return f"{device}, {threads} thread{'' if threads == 1 else 's'}"
 
 
+_ENDINGS = {"exploded": "exploded", "uncertain": "was stopped as uncertain"}
+
+
 def _endings(replicas: Iterable[Mapping[str, Any]]) -> list[str]:
     """What is to be said about runs that did not reach their end."""
     return [
-        f"run {replica['replica']} exploded at {replica['time_ps']:.3g} ps"
+        f"run {replica['replica']} {_ENDINGS[replica['end']]} at {replica['time_ps']:.3g} ps"
         for replica in replicas
-        if replica.get("end") == "exploded"
+        if replica.get("end") in _ENDINGS
     ]
 
 

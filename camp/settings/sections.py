@@ -97,6 +97,14 @@ class TrainingSettings(Settings):
     energy_loss: Literal["per-atom", "total"] = Field(
         "per-atom", description="square of the error of the energy per atom (Eq. 13), or in total"
     )
+    loss: Literal["mse", "huber"] = Field(
+        "mse", description="of every error its square, or linear beyond `huber_delta`"
+    )
+    huber_delta: float = Field(
+        0.01,
+        gt=0,
+        description="eV for energies, eV/Å for forces, standard deviations for other targets",
+    )
     baseline: Literal["mean", "least-squares"] = Field(
         "mean",
         description="energies of lone atoms that the model starts from: the mean energy per atom, "
@@ -228,6 +236,12 @@ class MdSettings(Settings):
     )
     compile: bool = Field(
         True, description="use compiled code on the CPU, where there is a C++ compiler"
+    )
+    uncertainty_threshold: float | None = Field(
+        None,
+        gt=0,
+        description="eV/Å; of several models: a replica ends with the sample in which they "
+        "disagree by more in the force on an atom",
     )
 
     def impossible_times(self) -> Iterator[tuple[str, str]]:

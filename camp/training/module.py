@@ -76,6 +76,7 @@ class TrainingModule(pl.LightningModule):
             {name: self.settings.weight(name, self._stage) for name in batch.labels},
             potential.property_of,
             total_energies=self.settings.energy_loss == "total",
+            huber_delta=self.settings.huber_delta if self.settings.loss == "huber" else None,
         )
 
     def metric(self, name: str, member: int) -> str:

@@ -1,5 +1,6 @@
 """Tables, figures and scoreboards of the papers: which a scale can have, and their inputs."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -122,10 +123,14 @@ class Products:
         if not self.available.runs(task):
             return evaluations
         trained = paths.metrics_files(self.scale, task)
+        models = Counter((run.architecture, run.weights) for run in self.available.runs(task))
+        seeds = max(models.values())
         figures = [
             paths.figure_file(self.scale, f"{name}-{task}")
             for name, (paper, figure) in self.task_figures.items()
-            if self.can_show(paper, figure, task) and (trained or "trainings" not in figure.takes)
+            if self.can_show(paper, figure, task)
+            and (trained or "trainings" not in figure.takes)
+            and figure.seeds <= seeds
         ]
         return [*evaluations, *figures]
 

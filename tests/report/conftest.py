@@ -257,6 +257,18 @@ def draw(paper: Paper, name: str, scale: str = "quick", **given) -> Figure:
     return draw_figure(name, read_inputs(paper, scale, **given))
 
 
+def texts(figure: Figure) -> str:
+    """All texts of a figure: titles, labels, legends, provenance."""
+    panels = figure.axes
+    found = [text.get_text() for text in figure.texts]
+    for panel in panels:
+        found += [panel.get_xlabel(), panel.get_ylabel(), *(t.get_text() for t in panel.texts)]
+        legend = panel.get_legend()
+        if legend:
+            found += [text.get_text() for text in legend.get_texts()]
+    return "\n".join(found).replace("\n", " ")
+
+
 @pytest.fixture(scope="session")
 def camp() -> Paper:
     """The CAMP paper."""

@@ -5,26 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from camp.cli import main
 from camp.errors import InputError
 from camp.report.learning_curve import power_law
 from camp.report.style import COLOURS
 
-from .conftest import PAPERS, draw, write_evaluation, write_predictions
-
-
-def texts(figure: Figure) -> str:
-    """All texts of a figure: titles, labels, legends, provenance."""
-    panels = figure.axes
-    found = [text.get_text() for text in figure.texts]
-    for panel in panels:
-        found += [panel.get_xlabel(), panel.get_ylabel(), *(t.get_text() for t in panel.texts)]
-        legend = panel.get_legend()
-        if legend:
-            found += [text.get_text() for text in legend.get_texts()]
-    return "\n".join(found).replace("\n", " ")
+from .conftest import PAPERS, draw, texts, write_evaluation, write_predictions
 
 
 def write_metrics(folder: Path, seed: int, epochs: int = 4) -> Path:

@@ -212,6 +212,21 @@ def test_figures_of_trainings_are_for_scales_with_trainings(tmp_path):
     assert "training" not in of_scale("published", tmp_path).task_figures
 
 
+def test_a_figure_of_several_seeds_needs_them(tmp_path):
+    products = of_scale("quick", tmp_path)
+    drawn = {
+        task: any("/calibration-" in file for file in products.results_of(task))
+        for task in products.scale.tasks
+    }
+    seeds = {
+        task: max(sum(run.architecture == one.architecture for run in runs) for one in runs)
+        for task in products.scale.tasks
+        if (runs := products.available.runs(task))
+    }
+    assert drawn == {task: count > 1 for task, count in seeds.items()}
+    assert len(set(drawn.values())) == 2
+
+
 def test_every_paper_with_numbers_of_ours_has_a_scoreboard(tmp_path):
     quick = of_scale("quick", tmp_path)
     papers = quick.papers.items()
