@@ -32,6 +32,7 @@ _LACK_OF_MEMORY = (
 
 VERBS = (
     models.add_train,
+    models.add_fine_tune,
     models.add_evaluate,
     models.add_predict,
     models.add_rival,

@@ -12,12 +12,25 @@ from camp.targets import TARGETS
 
 
 def run_train(arguments: argparse.Namespace) -> None:
+    from camp.potential.saving import load
     from camp.process import quiet_lightning, reuse_freed_memory
     from camp.settings import load_training
     from camp.training.sets import read_sets
     from camp.training.train import train
 
     settings = load_training(arguments.config)
+    start = None
+    if arguments.model is None:
+        if settings.training.frozen:
+            raise InputError(f"{arguments.config}: 'frozen' is for camp fine-tune")
+    else:
+        if "model" in settings.model_fields_set:
+            raise InputError(
+                f"{arguments.config}: remove 'model'; fine-tuning keeps the hyperparameters of "
+                f"{arguments.model}"
+            )
+        start = load(arguments.model)
+        settings = settings.model_copy(update={"model": start.settings})
     keys = {**settings.keys, **given_keys(arguments)}
     reuse_freed_memory()
     quiet_lightning()
@@ -30,6 +43,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         out=arguments.out,
         resume=arguments.resume,
         set_aside=arguments.set_aside,
+        start=start,
         cache=arguments.cache,
         devices=arguments.devices,
     )
@@ -44,6 +58,17 @@ def run_train(arguments: argparse.Namespace) -> None:
 
 def add_train(verbs) -> None:
     parser = verbs.add_parser("train", help="train one potential, or several seeds of it")
+    _add_training(parser)
+    parser.set_defaults(model=None)
+
+
+def add_fine_tune(verbs) -> None:
+    parser = verbs.add_parser("fine-tune", help="train a model on, on other structures")
+    parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
+    _add_training(parser)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="settings of the training (YAML)")
     parser.add_argument(
         "--seed",

@@ -11,12 +11,13 @@ from camp import __version__
 from camp.errors import InputError
 from camp.graph import batch_graphs
 from camp.md.ase_engine import AseEngine
-from camp.md.simulate import initial_state, model_hash
+from camp.md.simulate import initial_state
 from camp.md.states import Engine
 from camp.md.timing import DYNAMICS, describe_machine, describe_structure, measure
 from camp.potential.calculator import Calculator
 from camp.potential.potential import Potential
 from camp.potential.prediction import Predictor
+from camp.potential.saving import model_hash
 from camp.settings.architectures import find_architecture
 
 ENGINES = ("ase", "torchsim")

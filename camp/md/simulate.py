@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.geometry import complete_cell
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from tqdm import tqdm
 
 from camp.errors import InputError
-from camp.files import checksum, locked, read_json, write_json
+from camp.files import locked, read_json, write_json
 from camp.graph.neighbours import neighbour_list
 from camp.identity import identity
 from camp.md.code import simulation_code
@@ -32,6 +31,7 @@ from camp.md.trajectory import (
 )
 from camp.potential.ensemble import Ensemble
 from camp.potential.prediction import Predictor
+from camp.potential.saving import model_hash
 from camp.settings import MdSettings
 
 # Å; no bond is as short as this, and no potential has learnt what happens below.
@@ -80,28 +80,6 @@ def run_identity(
         inputs=[model_hash(potential), start.hexdigest()],
         code=simulation_code(settings.engine, potential.architecture),
     )
-
-
-def model_hash(potential: Predictor) -> str:
-    """The identity of a potential: its parameters, energy scale and shift, and all its settings; of
-    an ensemble that of all its members.
-    """
-    if isinstance(potential, Ensemble):
-        return identity({}, inputs=[model_hash(one) for one in potential.potentials])
-    settings = {
-        **potential.settings.model_dump(),
-        "species": potential.species,
-        "targets": [*potential.targets],
-    }
-    # The same numbers in whatever precision and layout they lie in memory.
-    as_written = {
-        "device": "cpu",
-        "dtype": torch.float64,
-        "memory_format": torch.contiguous_format,
-        "copy": True,
-    }
-    state = {name: value.to(**as_written) for name, value in potential.state_dict().items()}
-    return identity(settings, inputs=[checksum(state)])
 
 
 def initial_state(atoms: Atoms, temperature: float, seed: int) -> State:

@@ -88,10 +88,10 @@ class Potential(Predictor):
         self.register_buffer("species_index", index, persistent=False)
 
     def _apply(self, fn, recurse=True):
-        """Scale and shift stay float64 whatever the network is converted to."""
+        """Scale and shift stay what they are, to the last bit, whatever the network becomes."""
+        exact = self.energy_scale, self.energy_shift
         super()._apply(fn, recurse)
-        self.energy_scale = self.energy_scale.double()
-        self.energy_shift = self.energy_shift.double()
+        self.energy_scale, self.energy_shift = (value.to(self.device) for value in exact)
         return self
 
     @property

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from camp import __version__
 from camp.errors import InputError, reason
 from camp.files import checksum, save_tensors
+from camp.identity import identity
 from camp.potential.building import build
 from camp.potential.ensemble import Ensemble
 from camp.potential.header import from_header, to_header
@@ -55,6 +57,28 @@ def with_checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> d
     """A header that tells whether it and the tensors are what was written."""
     content = {key: value for key, value in header.items() if key != CHECKSUM}
     return {**content, CHECKSUM: checksum(tensors, json.dumps(content))}
+
+
+def model_hash(potential: Predictor) -> str:
+    """The identity of a potential: its parameters, energy scale and shift, and all its settings; of
+    an ensemble that of all its members.
+    """
+    if isinstance(potential, Ensemble):
+        return identity({}, inputs=[model_hash(one) for one in potential.potentials])
+    settings = {
+        **potential.settings.model_dump(),
+        "species": potential.species,
+        "targets": [*potential.targets],
+    }
+    # The same numbers in whatever precision and layout they lie in memory.
+    as_written = {
+        "device": "cpu",
+        "dtype": torch.float64,
+        "memory_format": torch.contiguous_format,
+        "copy": True,
+    }
+    state = {name: value.to(**as_written) for name, value in potential.state_dict().items()}
+    return identity(settings, inputs=[checksum(state)])
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -132,6 +132,11 @@ class TrainingSettings(Settings):
     ema_start: int = Field(1000, ge=0, description="steps before averaging begins")
     ema_power: float = Field(0.6667, gt=0, description="see `ema_decay`")
     ema_every: int = Field(10, ge=1, description="steps between two updates of the average")
+    frozen: list[str] = Field(
+        [],
+        description="of `camp fine-tune`: patterns of names of parameters that stay as they are, "
+        "such as `layers.0.*`",
+    )
     compile: bool = Field(
         True, description="compile the training step; not worth it for short trainings"
     )

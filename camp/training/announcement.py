@@ -71,7 +71,7 @@ def _baseline(potential: Potential) -> str:
 
 def _plan(settings: TrainingSettings, structures: int, devices: int) -> Iterator[str]:
     """What ends the training, whichever comes first."""
-    per_epoch = -(-structures // (settings.batch_size * devices))
+    per_epoch = settings.validate_every or -(-structures // (settings.batch_size * devices))
     steps = per_epoch * settings.epochs
     yield f"at most {min(steps, settings.max_steps or steps):,} steps"
     yield f"{per_epoch:,} in an epoch of {settings.epochs:,}"

@@ -1,5 +1,7 @@
 """Training of one potential: one task, one seed, one folder."""
 
+import copy
+import fnmatch
 import math
 import signal
 import sys
@@ -12,6 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from pytorch_lightning.callbacks import (
     Callback,
     LearningRateMonitor,
@@ -27,7 +30,7 @@ from camp.data.graphs import GraphDataset
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
 from camp.potential.potential import Potential
-from camp.potential.saving import save
+from camp.potential.saving import model_hash, save
 from camp.settings import Run, TrainingJob
 from camp.settings.architectures import code_of
 from camp.targets import TARGETS
@@ -54,7 +57,11 @@ BEST_FILE = "best-so-far.safetensors"
 
 
 def asked_for(
-    settings: TrainingJob, data: Sequence[GraphDataset], seed: int, devices: int
+    settings: TrainingJob,
+    data: Sequence[GraphDataset],
+    seed: int,
+    devices: int,
+    start: Potential | None = None,
 ) -> Asked:
     """Training and validation set, and all else that a training depends on."""
     return Asked(
@@ -63,6 +70,7 @@ def asked_for(
             "training": settings.training.model_dump(),
             "seed": seed,
             "devices": devices,
+            **({} if start is None else {"start": model_hash(start)}),
         },
         data=[dataset.content_hash for dataset in data],
         code=[
@@ -96,6 +104,56 @@ def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> P
         )
 
 
+def started_potential(
+    start: Potential, settings: TrainingJob, training: GraphDataset, seed: int
+) -> Potential:
+    """A copy of a trained potential, with its scale and baseline, ready to be trained on.
+
+    :raises InputError: species or targets that it does not know, or parameters to freeze that it
+        does not have.
+    """
+    potential = copy.deepcopy(start).float().requires_grad_(True)
+    known = {chemical_symbols[number] for number in potential.species}
+    found = {chemical_symbols[number] for number in training.statistics().species}
+    if unknown := sorted(found - known):
+        raise InputError(
+            f"the model does not know {', '.join(unknown)}; it was made for "
+            f"{', '.join(sorted(known))}"
+        )
+    learnt = {target.derivative_of or name for name, target in training.targets.items()}
+    if unknown := sorted(learnt - {*potential.targets}):
+        raise InputError(f"the model does not predict {', '.join(unknown)}")
+    freeze(potential, settings.training.frozen)
+    potential.origin.update(
+        weights="own",
+        seed=seed,
+        fine_tuned_from=model_hash(start),
+        training_structures=len(training),
+        training_data_sha256=training.content_hash,
+        **settings.labels,
+    )
+    return potential
+
+
+def freeze(potential: Potential, patterns: Sequence[str]) -> None:
+    """Keep the parameters of the network whose names match one of the patterns as they are.
+
+    :raises InputError: a pattern that matches none, or nothing is left to be trained.
+    """
+    parameters = dict(potential.model.named_parameters())
+    for pattern in patterns:
+        matching = fnmatch.filter(parameters, pattern)
+        if not matching:
+            raise InputError(
+                f"frozen: no parameter is called {pattern!r}; some of them: "
+                f"{', '.join(list(parameters)[:3])}"
+            )
+        for name in matching:
+            parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in potential.parameters()):
+        raise InputError("frozen: all parameters; nothing could be learnt")
+
+
 def train(
     settings: TrainingJob,
     training: list[Atoms],
@@ -105,6 +163,7 @@ def train(
     out: Path,
     resume: bool = False,
     set_aside: bool = False,
+    start: Potential | None = None,
     cache: Path | None = None,
     devices: int = 1,
 ) -> list[dict[str, Any]]:
@@ -120,6 +179,7 @@ def train(
     :param seeds: of weights and order of batches.
     :param set_aside: move another training that was interrupted out of the way instead of
         refusing.
+    :param start: a trained potential to train on, of the settings' model, instead of a new one.
     :param cache: folder for processed graphs.
     :param devices: GPUs (or processes, without a GPU) that share every step; each of them takes
         batches of its own, so the batch grows with their number. For one seed only.
@@ -156,7 +216,7 @@ def train(
         )
     if len(folders) > 1 and devices > 1:
         raise InputError("several seeds share one device; give either --devices or several seeds")
-    asked = {seed: asked_for(settings, datasets, seed, devices) for seed in folders}
+    asked = {seed: asked_for(settings, datasets, seed, devices, start) for seed in folders}
     with ExitStack() as stack:
         # One lock for all processes of a training.
         if not getattr(rank_zero_only, "rank", 0):
@@ -183,7 +243,7 @@ def train(
                 newest, content = finished_checkpoint(out)
                 if content.get("training") != identities:
                     newest = None
-            job = _Training(settings, datasets, left, wanted, out)
+            job = _Training(settings, datasets, left, wanted, out, start)
             summaries |= job.run(newest, devices)
     return [summaries[seed] for seed in folders]
 
@@ -198,6 +258,7 @@ class _Training:
         folders: Mapping[int, Path],
         asked: Mapping[int, Asked],
         out: Path,
+        start: Potential | None,
     ):
         options = settings.training
         self.settings = settings
@@ -206,7 +267,12 @@ class _Training:
         self.asked = asked
         self.out = out
         self.compiled = options.compile and _may_compile()
-        potentials = [new_potential(settings, datasets[0], seed) for seed in folders]
+        potentials = [
+            started_potential(start, settings, datasets[0], seed)
+            if start
+            else new_potential(settings, datasets[0], seed)
+            for seed in folders
+        ]
         self.parameters = sum(p.numel() for p in potentials[0].parameters() if p.requires_grad)
         targets = list(datasets[0].targets)
         # Several seeds have an axis more, which the interpolation does not know.

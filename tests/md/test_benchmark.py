@@ -11,12 +11,11 @@ from ase.neighborlist import neighbor_list
 from camp.cli import main
 from camp.errors import InputError
 from camp.md.benchmark import benchmark
-from camp.md.simulate import model_hash
 from camp.md.states import Sample, State
 from camp.md.timing import FEWEST_ROUNDS, WARM_UP, measure
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
-from camp.potential.saving import save
+from camp.potential.saving import model_hash, save
 from tests.models.cace.test_network import make_potential as make_cace
 
 SHORT = 0.02  # s

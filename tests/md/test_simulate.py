@@ -17,12 +17,12 @@ from ase.io.ulm import Writer as UlmWriter
 from camp.cli import main
 from camp.errors import InputError
 from camp.md.ase_engine import AseEngine
-from camp.md.simulate import check_structure, initial_state, model_hash, simulate
+from camp.md.simulate import check_structure, initial_state, simulate
 from camp.md.states import Dynamics, State
 from camp.md.trajectory import number_of_frames, read_trajectory
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
-from camp.potential.saving import load, save
+from camp.potential.saving import load, model_hash, save
 from camp.settings import MdSettings
 
 SETTINGS = MdSettings(

@@ -10,6 +10,7 @@ from ase.md.verlet import VelocityVerlet
 
 import camp
 from camp.errors import InputError
+from camp.models.camp.settings import CampSettings
 from camp.models.carnet.settings import CarNetSettings
 from camp.potential.saving import save
 from camp.targets import TARGETS
@@ -205,3 +206,10 @@ def test_dynamics_conserve_energy(potential):
             totals.append(atoms.get_total_energy())
         drifts.append(np.ptp(totals))
     assert drifts[1] / drifts[0] == pytest.approx(0.25, rel=0.3)
+
+
+def test_shift_keeps_its_digits_in_float32():
+    """−2 keV for an atom, as of an all-electron code, would lose 6e-5 eV in single precision."""
+    shift = -2041.840732781
+    potential = camp.Potential(CampSettings(channels=2), species=[8], energy_shift=shift)
+    assert potential.float().double().energy_shift.item() == shift
