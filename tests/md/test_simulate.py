@@ -381,7 +381,7 @@ def test_an_explosion_is_said_clearly(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("camp.md.ase_engine.why_exploded", lambda *_: "too hot")
     assert main(command(tmp_path, equilibration=0.1)) == 0
     said = capsys.readouterr()
-    assert "replica 1: exploded 0.1 ps before the end of the equilibration (too hot)" in said.out
+    assert "replica 1: exploded (too hot), 0.1 ps before the end of the equilibration" in said.out
     assert "1 of 1 replicas exploded; that is a result" in said.err
 
 

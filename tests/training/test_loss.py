@@ -105,7 +105,13 @@ def test_stress_is_learnt(tmp_path, loss):
         "validation": str(tmp_path / "validation.xyz"),
         "targets": ["energy", "forces", "stress"],
         "model": {"channels": 4, "max_rank": 1, "layers": 1, "cutoff": 4.0},
-        "training": {"max_epochs": 15, "compile": False, "ema_start": 0, "ema_decay": 0.0}
+        "training": {
+            "recipe": "paper",
+            "max_epochs": 15,
+            "compile": False,
+            "ema_start": 0,
+            "ema_decay": 0.0,
+        }
         | {"weights": {"stress": 2.0}, "batch_size": 2, "loss": loss},
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(content))

@@ -195,7 +195,7 @@ def test_sigterm_does_not_end_as_if_all_were_well(tmp_path, monkeypatch):
 def test_a_training_of_other_code_is_repeated(tmp_path, monkeypatch):
     arguments = settings(), clusters(6), clusters(3, seed=9)
     train(*arguments, seeds=[1], out=tmp_path)
-    monkeypatch.setattr("camp.training.train.code_of", lambda _: ["camp.data.splits"])
+    monkeypatch.setattr("camp.training.train.code_of", lambda *_, **__: ["camp.data.splits"])
     with pytest.raises(InputError, match="other settings, data or code"):
         train(*arguments, seeds=[1], out=tmp_path, resume=True)
     (tmp_path / MODEL_FILE).unlink()
