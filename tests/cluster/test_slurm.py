@@ -198,7 +198,7 @@ def test_too_little_memory_is_reported(slurm, cluster, profile, tmp_path):
         )
         assert "Exceeded job memory limit" in Path(named).read_text(encoding="utf-8")
     scoreboard = (cluster / "results/cluster/scoreboard-camp.csv").read_text(encoding="utf-8")
-    assert "job train md17-ethanol 1 failed: its log is empty; it was killed" in scoreboard
+    assert "job train md17-ethanol camp 1 failed: its log is empty; it was killed" in scoreboard
 
 
 def test_a_lost_node(slurm, undisturbed, cluster, profile, pausing, tmp_path):
