@@ -1,5 +1,6 @@
 """A potential: a model with the species, the energy scale and shift it was made for."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -116,6 +117,12 @@ class Potential(Predictor):
         }
         width = max(map(len, said))
         return "\n".join(f"{name:{width}}  {text}" for name, text in said.items())
+
+    def with_network(self, network: nn.Module) -> "Potential":
+        """The same potential with another network; all else is shared, not copied."""
+        other = copy.copy(self)
+        other._modules = {**self._modules, "model": network}
+        return other
 
     def description(self) -> Description:
         """All that is needed to build the potential again."""

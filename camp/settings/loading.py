@@ -96,7 +96,10 @@ def _models(given: Layers, folder: Path, tasks: Layer) -> Iterator[Layer]:
     }
     by_recipe = {"training": {"recipe": recipe}} if (recipe := given.content.get("recipe")) else {}
     # In the order in which they are named.
-    named = {task: {"models": dict(map(_named, names))} for task, names in chosen.items()}
+    named = {
+        task: {"models": {name: {**_named(name)[1], **by_recipe} for name in names}}
+        for task, names in chosen.items()
+    }
     yield Layer(given.layers[0].source, {"tasks": named} if named else {})
     for file in sorted(folder.glob("*.yaml")):
         known = _read_architecture(file, tasks)

@@ -73,7 +73,10 @@ def _plan(settings: TrainingSettings, structures: int, devices: int) -> Iterator
     """What ends the training, whichever comes first."""
     per_epoch = settings.validate_every or -(-structures // (settings.batch_size * devices))
     steps = per_epoch * settings.epochs
-    yield f"at most {min(steps, settings.max_steps or steps):,} steps"
-    yield f"{per_epoch:,} in an epoch of {settings.epochs:,}"
+    steps = min(steps, settings.max_steps or steps)
+    yield f"at most {steps:,} steps"
+    yield f"{per_epoch:,} in each of at most {settings.epochs:,} epochs"
+    if settings.compile and 0 < settings.compile_after < steps:
+        yield f"plain up to step {settings.compile_after:,}, compiled meanwhile"
     if settings.max_time:
         yield f"at most {settings.max_time:g} h"

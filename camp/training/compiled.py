@@ -54,16 +54,19 @@ class TracedLoss:
         return _Precomputed.apply(self, tensors, *chain.from_iterable(self.trained))
 
     def prepare(self, batches: Sequence[LabelledBatch]) -> None:
-        """Trace now, and compile in the background; the first call waits until that is done."""
+        """Trace now, and compile in the background; the first call waits until that is done, and so
+        does the end of the process, which the compiler would not survive in order.
+        """
         self.labels = tuple(batches[0].labels)
-        parameters = [[p.detach().clone() for p in trained] for trained in self.trained]
         tensors = [_to_tensors(batch) for batch in batches]
         kind = _kind(tensors)
-        if kind not in self.functions:
-            function = self._function(kind, parameters, tensors)
-            background = ThreadPoolExecutor(1)
-            self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
-            background.shutdown(wait=False)
+        if kind in self.functions:
+            return
+        parameters = [[p.detach().clone() for p in trained] for trained in self.trained]
+        function = self._function(kind, parameters, tensors)
+        background = ThreadPoolExecutor(1)
+        self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
+        background.shutdown(wait=False)
 
     def losses_and_gradients(
         self, parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]

@@ -4,8 +4,6 @@ The networks of the radial functions then cost the same for any number of edges,
 memory of what their gradient needs; see :mod:`camp.runtime.interpolation`.
 """
 
-import copy
-
 from camp.data.graphs import GraphDataset
 from camp.potential.potential import Potential
 from camp.runtime.accelerated import TabulatedModel
@@ -20,12 +18,7 @@ def with_radial_grid(potential: Potential) -> Potential:
     """The same potential, parameters included, for one evaluation while they are what they are."""
     form = _tabulated_form(potential)
     assert form is not None
-    other = copy.copy(potential)
-    other._modules = {
-        **potential._modules,
-        "model": form.in_training(potential.model, potential.cutoff),
-    }
-    return other
+    return potential.with_network(form.in_training(potential.model, potential.cutoff))
 
 
 def is_worth_a_grid(potential: Potential, training: GraphDataset, batch_size: int) -> bool:

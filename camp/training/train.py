@@ -1,7 +1,5 @@
 """Training of one potential: one task, one seed, one folder."""
 
-import copy
-import fnmatch
 import math
 import signal
 import sys
@@ -10,11 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase import Atoms
-from ase.data import chemical_symbols
 from pytorch_lightning.callbacks import (
     Callback,
     LearningRateMonitor,
@@ -47,6 +43,7 @@ from camp.training.checkpoints import (
     newest_checkpoint,
 )
 from camp.training.compiled import can_compile
+from camp.training.initial import new_potential, started_potential
 from camp.training.interpolated import is_worth_a_grid
 from camp.training.module import TrainingModule
 
@@ -78,80 +75,6 @@ def asked_for(
             *code_of(settings.model.architecture, accelerated=settings.training.interpolate),
         ],
     )
-
-
-def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> Potential:
-    """A potential with fresh parameters, fitted in scale and shift to the training set."""
-    statistics = training.statistics()
-    baseline = training.baseline(settings.training)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Potential(
-            settings.model.fitted(average_neighbours=statistics.average_neighbours),
-            species=statistics.species,
-            targets=[target for target in training.targets.values() if not target.derivative_of],
-            # Rounded, so that it is the same number in either precision.
-            energy_scale=float(np.float32(statistics.rms_force)),
-            energy_shift=baseline,
-            normalisation=statistics.normalisation,
-            origin={
-                "weights": "own",
-                "seed": seed,
-                "training_structures": len(training),
-                "training_data_sha256": training.content_hash,
-                **settings.labels,
-            },
-        )
-
-
-def started_potential(
-    start: Potential, settings: TrainingJob, training: GraphDataset, seed: int
-) -> Potential:
-    """A copy of a trained potential, with its scale and baseline, ready to be trained on.
-
-    :raises InputError: species or targets that it does not know, or parameters to freeze that it
-        does not have.
-    """
-    potential = copy.deepcopy(start).float().requires_grad_(True)
-    known = {chemical_symbols[number] for number in potential.species}
-    found = {chemical_symbols[number] for number in training.statistics().species}
-    if unknown := sorted(found - known):
-        raise InputError(
-            f"the model does not know {', '.join(unknown)}; it was made for "
-            f"{', '.join(sorted(known))}"
-        )
-    learnt = {target.derivative_of or name for name, target in training.targets.items()}
-    if unknown := sorted(learnt - {*potential.targets}):
-        raise InputError(f"the model does not predict {', '.join(unknown)}")
-    freeze(potential, settings.training.frozen)
-    potential.origin.update(
-        weights="own",
-        seed=seed,
-        fine_tuned_from=model_hash(start),
-        training_structures=len(training),
-        training_data_sha256=training.content_hash,
-        **settings.labels,
-    )
-    return potential
-
-
-def freeze(potential: Potential, patterns: Sequence[str]) -> None:
-    """Keep the parameters of the network whose names match one of the patterns as they are.
-
-    :raises InputError: a pattern that matches none, or nothing is left to be trained.
-    """
-    parameters = dict(potential.model.named_parameters())
-    for pattern in patterns:
-        matching = fnmatch.filter(parameters, pattern)
-        if not matching:
-            raise InputError(
-                f"frozen: no parameter is called {pattern!r}; some of them: "
-                f"{', '.join(list(parameters)[:3])}"
-            )
-        for name in matching:
-            parameters[name].requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in potential.parameters()):
-        raise InputError("frozen: all parameters; nothing could be learnt")
 
 
 def train(
@@ -266,7 +189,9 @@ class _Training:
         self.folders = folders
         self.asked = asked
         self.out = out
-        self.compiled = options.compile and _may_compile()
+        # Not where only plain steps would be taken.
+        is_long = options.max_steps is None or options.max_steps > options.compile_after
+        self.compiled = options.compile and is_long and _may_compile()
         potentials = [
             started_potential(start, settings, datasets[0], seed)
             if start

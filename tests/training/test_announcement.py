@@ -5,7 +5,8 @@ import torch
 
 from camp.data.graphs import GraphDataset
 from camp.training.announcement import announcement
-from camp.training.train import new_potential, train
+from camp.training.initial import new_potential
+from camp.training.train import train
 from tests.training.small_training import SETTINGS, clusters, settings
 
 
@@ -37,12 +38,12 @@ def test_device_model_data_and_scale():
 @pytest.mark.parametrize(
     ("training", "devices", "plan"),
     [
-        ({}, 1, "at most 18 steps, 3 in an epoch of 6"),
-        ({"max_steps": 10}, 1, "at most 10 steps, 3 in an epoch of 6"),
+        ({}, 1, "at most 18 steps, 3 in each of at most 6 epochs"),
+        ({"max_steps": 10}, 1, "at most 10 steps, 3 in each of at most 6 epochs"),
         (
             {"batch_size": 1, "max_time": 0.5},
             2,
-            "at most 18 steps, 3 in an epoch of 6, at most 0.5 h",
+            "at most 18 steps, 3 in each of at most 6 epochs, at most 0.5 h",
         ),
     ],
 )

@@ -34,6 +34,8 @@ def test_begins_where_the_model_ended(trained, tmp_path):
     assert ours.energies == pytest.approx(theirs.energies, abs=1e-6)
     assert same.energy_shift.equal(start.energy_shift)
     assert same.origin["training_structures"] == 4
+    for a, b in zip(same.model.parameters(), start.model.parameters(), strict=True):
+        assert a.requires_grad == b.requires_grad
     last = float(metrics(trained)[-1]["validation_forces_mae"])
     assert float(metrics(tmp_path / "same")[0]["validation_forces_mae"]) <= 1.01 * last
 

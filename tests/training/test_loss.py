@@ -19,7 +19,7 @@ from camp.targets import ENERGY, FORCES, STRESS
 from camp.training.compiled import TracedLoss
 from camp.training.loss import huber, training_loss
 from camp.training.module import TrainingModule
-from camp.training.train import new_potential
+from camp.training.initial import new_potential
 from tests.training.small_training import settings
 
 TARGETS = (ENERGY, FORCES, STRESS)

@@ -16,7 +16,7 @@ from camp.settings import load_training
 from camp.training.compiled import TracedLoss
 from camp.training.module import TrainingModule
 from camp.training.sets import read_sets
-from camp.training.train import new_potential
+from camp.training.initial import new_potential
 from tests.training.small_training import SETTINGS, clusters
 
 LABELS = ("energy", "forces")
