@@ -17,9 +17,9 @@ from camp.cli import main
 from camp.data.graphs import GraphDataset
 from camp.targets import ENERGY, FORCES, STRESS
 from camp.training.compiled import TracedLoss
+from camp.training.initial import new_potential
 from camp.training.loss import huber, training_loss
 from camp.training.module import TrainingModule
-from camp.training.initial import new_potential
 from tests.training.small_training import settings
 
 TARGETS = (ENERGY, FORCES, STRESS)

@@ -14,9 +14,9 @@ from camp.cli import main
 from camp.data.graphs import GraphDataset, weight_of
 from camp.settings import load_training
 from camp.training.compiled import TracedLoss
+from camp.training.initial import new_potential
 from camp.training.module import TrainingModule
 from camp.training.sets import read_sets
-from camp.training.initial import new_potential
 from tests.training.small_training import SETTINGS, clusters
 
 LABELS = ("energy", "forces")
