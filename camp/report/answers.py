@@ -93,7 +93,7 @@ def _evaluated(number: PaperNumber, group: TaskResult, others: str) -> Answer:
 
 def _measured(number: PaperNumber, speed: Speed | None) -> Answer:
     """A speed on the paper's GPU; one on another machine is only a remark."""
-    missing = f"needs a speed measurement on the authors' GPU (NVIDIA {number.device})"
+    missing = f"needs a speed measurement on the authors' device ({number.device})"
     if speed is None:
         return Answer(missing=missing)
     ours = speed.ours

@@ -53,7 +53,7 @@ def compare_molecules(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     analyses = [one for name in needs.simulations for one in results.simulations.of(name, ours)]
     measured = [speed for name in needs.speeds if (speed := results.speeds.of(name, ours))]
     devices = " or ".join(dict.fromkeys(n.device for n in printed if n.device))
-    remarks = [f"Grey, orange: reported by the paper, speeds on one NVIDIA {devices}"]
+    remarks = [f"Grey, orange: reported by the paper, speeds on one {devices}"]
     remarks += [f"Hatched, speeds on this machine: {speed.title}" for speed in measured]
     foot = foot_text(analyses, results.scale, remarks, evaluations=groups)
     figure, panels = make_figure(

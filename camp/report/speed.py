@@ -60,7 +60,7 @@ _CAPTION = (
     "that exists. MD: velocity Verlet (NVE), 1 fs, with neighbour lists, from a structure brought "
     "to 300 K. Times faster: energy and forces. Peak memory: on a GPU that of tensors, else of the "
     "whole process with its libraries. "
-    "Speeds on other machines, such as the paper's V100, must not be compared with these."
+    "Speeds on other machines, such as the paper's GPU, must not be compared with these."
 )
 
 

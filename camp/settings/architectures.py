@@ -35,6 +35,7 @@ class Architecture:
     runtime: str | None = None
     # (trained network, dtype) → camp.runtime.exported.Exported, for programs such as LAMMPS.
     exported: str | None = None
+    default: bool = False  # taken where a file names none
 
     def resolve(self, place: str) -> Any:
         """What stands at one of the record's places."""
@@ -70,6 +71,11 @@ def code_of(name: str, *, reading: bool = False, accelerated: bool = False) -> t
     """:meth:`Architecture.code` of the architecture of this name; nothing where there is none."""
     record = architectures().get(name)
     return record.code(reading=reading, accelerated=accelerated) if record else ()
+
+
+def default_architecture() -> str:
+    """The name of the architecture of a file that names none."""
+    return next(record.name for record in architectures().values() if record.default)
 
 
 def find_architecture(name: str) -> Architecture:

@@ -42,8 +42,11 @@ def table(section: type[BaseModel]) -> str:
     """The keys of a section that users give, in Markdown."""
     schema = section.model_json_schema()
     rows = [("key", "value", "default", "meaning"), ("---",) * 4]
+    fields = {one.alias or name: one for name, one in section.model_fields.items()}
     for key, field in schema["properties"].items():
         if key not in FITTED:
+            if fields[key].default_factory:
+                field["default"] = fields[key].get_default(call_default_factory=True)
             default = "required" if key in schema.get("required", []) else _default(field)
             value = expected(field).removesuffix(", or null").removeprefix("a ")
             rows.append((f"`{key}`", value, default, field.get("description", "")))

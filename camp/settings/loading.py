@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from camp.errors import InputError
-from camp.settings.architectures import architectures
+from camp.settings.architectures import architectures, default_architecture
 from camp.settings.checks import impossible
 from camp.settings.layers import Layer, Layers, merge, read_yaml
-from camp.settings.model import DEFAULT_ARCHITECTURE
 from camp.settings.scale import ArchitectureFile, Scale
 from camp.settings.sections import SimulationConditions, TaskData
 from camp.settings.words import Json, Keys, suggestion
@@ -89,7 +88,7 @@ def _architectures_of(given: Layers) -> Layer:
 
 def _models(given: Layers, folder: Path, tasks: Layer) -> Iterator[Layer]:
     """What the files of the architectures say of the tasks of a scale."""
-    of_scale = given.content.get("models", [DEFAULT_ARCHITECTURE])
+    of_scale = given.content.get("models", [default_architecture()])
     chosen = {
         task: list(entry.get("models") or of_scale)
         for task, entry in given.content.get("tasks", {}).items()

@@ -4,12 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
-from camp.settings.architectures import architectures
+from camp.settings.architectures import architectures, default_architecture
 from camp.settings.base import FITTED, ModelSettings
 from camp.settings.words import UNKNOWN_KEY, refused, wrong
-
-# The architecture of a file that names none.
-DEFAULT_ARCHITECTURE = "camp"
 
 
 def choose(given: Any) -> Any:
@@ -19,7 +16,7 @@ def choose(given: Any) -> Any:
     """
     if not isinstance(given, dict):
         return given
-    name = given.get("architecture", DEFAULT_ARCHITECTURE)
+    name = given.get("architecture", default_architecture())
     if name not in [*architectures()]:
         raise refused(_unknown(name), "architecture")
     return architectures()[name].settings.model_validate({**given, "architecture": name})

@@ -5,9 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from camp.settings.architectures import default_architecture
 from camp.settings.base import Different, Folder, Name, PublicFile, Settings, text
 from camp.settings.commands import OwnTraining
-from camp.settings.model import DEFAULT_ARCHITECTURE, ArchitectureName, Model
+from camp.settings.model import ArchitectureName, Model
 from camp.settings.recipes import RecipeName
 from camp.settings.runs import Run, Weights
 from camp.settings.sections import (
@@ -127,7 +128,7 @@ class Scale(Settings):
     data: str = Field(description="label beside every number")
     weights: Weights = Field(description="train (`own`), or evaluate what authors published")
     models: Annotated[list[ArchitectureName], Field(min_length=1), Different] = Field(
-        [DEFAULT_ARCHITECTURE],
+        default_factory=lambda: [default_architecture()],
         description="architectures of every task that does not name its own",
     )
     seeds: Seeds = Field([], description="one training for each (with `weights: own`)")

@@ -91,7 +91,7 @@ def test_other_training_size_is_said(tmp_path):
     ("identifier", "reason"),
     [
         ("t2-lips-19000-stability", "simulation lips is not run at scale quick"),
-        ("ts1-water-speed", "needs a speed measurement on the authors' GPU (NVIDIA V100)"),
+        ("ts1-water-speed", "needs a speed measurement on the authors' device (V100)"),
         ("t1-lips-1000-energy", "no evaluation of task lips-1000 at scale quick"),
         ("t2-lips-19000-forces", "file not available: weights"),
         ("t4-ethanol-energy", "energies of this set are interpolated"),

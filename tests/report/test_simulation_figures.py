@@ -183,7 +183,7 @@ def test_figure_5(tmp_path, camp):
     # our speed is from another machine: hatched, the machine named, all others solid
     assert [bool(bar.get_hatch()) for bar in speed.patches] == 9 * [False] + [True]
     assert "31.0 (1.4) on cpu, 2 threads" in said
-    assert "speeds on one NVIDIA V100" in said
+    assert "speeds on one V100" in said
 
 
 def test_figure_5_without_simulations(tmp_path, camp):

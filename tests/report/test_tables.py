@@ -172,7 +172,7 @@ def test_own_and_published_weights_have_a_column_each(tables):
     energy, _, speed = table.cells
     assert [cell.text for cell in energy[-2:]] == ["0.600", "0.588"]
     assert [cell.detail for cell in energy[-2:]] == ["real (subset), 1 seed", "real, one model"]
-    reason = "missing: needs a speed measurement on the authors' GPU (NVIDIA V100)"
+    reason = "missing: needs a speed measurement on the authors' device (V100)"
     assert [cell.text for cell in speed[-2:]] == [reason, reason]
     assert "Energy (meV/atom); Forces (meV/Å): trained on 441 structures" in table.to_html()
 

@@ -11,4 +11,5 @@ ARCHITECTURE = Architecture(
     published=("camp.models.camp.published:read",),
     runtime="camp.models.camp.runtime.tabulated:TabulatedCamp",
     exported="camp.models.camp.runtime.exported:export",
+    default=True,
 )
