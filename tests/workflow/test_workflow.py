@@ -202,16 +202,35 @@ def test_inputs_of_a_table_are_what_answers_its_numbers(tmp_path):
     assert "simulate" not in jobs and "speed" not in jobs
 
 
+OPTIONS = ("--configfile", CONFIG / "test.yaml")
+# In the way of a training's lock.
+OBSTACLE = "training/md17-ethanol/camp-seed-2/.lock"
+
+
+@pytest.fixture(scope="module")
+def with_a_failure(tmp_path_factory):
+    """The smallest scale, in which one training failed: its folder, and how it ended."""
+    folder = tmp_path_factory.mktemp("workflow")
+    (folder / "results/test" / OBSTACLE).mkdir(parents=True)
+    return folder, snakemake(folder, *OPTIONS, cores="2")
+
+
+@pytest.fixture
+def mended(with_a_failure, tmp_path):
+    """A copy of that folder in which nothing is in the way any more."""
+    folder = tmp_path / "mended"
+    shutil.copytree(with_a_failure[0], folder)
+    shutil.rmtree((folder / "results/test" / OBSTACLE).parent)
+    return folder
+
+
 @pytest.mark.slow
-def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
+def test_a_failed_job_leaves_everything_with_the_reason(with_a_failure, mended):
     """One failed training: its other seed counts, all tables, figures and scoreboards are there and
     say why the rest is missing, and the report can be made.
     """
-    folder = tmp_path / "results" / "test"
-    # In the way of the training's lock.
-    (folder / "training/md17-ethanol/camp-seed-2/.lock").mkdir(parents=True)
-    options = ["--configfile", CONFIG / "test.yaml"]
-    done = snakemake(tmp_path, *options, cores="2")
+    workflow, done = with_a_failure
+    folder = workflow / "results" / "test"
     assert done.returncode != 0
     assert "What failed, and why, is in " in done.stderr
     assert "results/test/scoreboard-camp.html" in done.stderr
@@ -234,12 +253,11 @@ def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
             assert (folder / f"figures/{name}.{kind}").stat().st_size > 0
     # That of the other seed.
     assert said not in (folder / "notebooks/training.html").read_text(encoding="utf-8")
-    report = snakemake(tmp_path, *options, "--report", folder / "report.html")
+    report = snakemake(workflow, *OPTIONS, "--report", folder / "report.html")
     assert report.returncode == 0, report.stderr
 
     # What lacked an input is made again when that is there.
-    shutil.rmtree(folder / "training/md17-ethanol/camp-seed-2")
-    jobs = dry_run(tmp_path, "test")
+    jobs = dry_run(mended, "test")
     assert jobs["train"] == jobs["evaluate"] == 1
     assert jobs["task_figure"] == len(of_task)
     assert jobs["scoreboard"] > 0 and "notebook" not in jobs
@@ -247,11 +265,10 @@ def test_a_failed_job_leaves_everything_with_the_reason(tmp_path):
 
 
 @pytest.mark.slow
-def test_everything_at_the_smallest_scale(tmp_path):
-    options = ["--configfile", CONFIG / "test.yaml"]
-    done = snakemake(tmp_path, *options, cores="2")
+def test_everything_at_the_smallest_scale(mended):
+    done = snakemake(mended, *OPTIONS, cores="2")
     assert done.returncode == 0, done.stderr[-4000:]
-    results = tmp_path / "results" / "test"
+    results = mended / "results" / "test"
 
     evaluation = json.loads((results / "evaluation/md17-ethanol/camp-seed-2.json").read_text())
     assert (evaluation["seed"], evaluation["frames"]) == (2, 8)
@@ -291,7 +308,7 @@ def test_everything_at_the_smallest_scale(tmp_path):
         "trajectory",
     }
 
-    report = snakemake(tmp_path, *options, "--report", results / "report.html")
+    report = snakemake(mended, *OPTIONS, "--report", results / "report.html")
     assert report.returncode == 0, report.stderr
     # It opens on the scoreboards.
     text = (results / "report.html").read_text(encoding="utf-8")
@@ -299,8 +316,8 @@ def test_everything_at_the_smallest_scale(tmp_path):
     assert "Table S3" in text
 
     # Nothing is left to do, and a lost result brings back only what depends on it.
-    assert dry_run(tmp_path, "test") == {}
+    assert dry_run(mended, "test") == {}
     shutil.rmtree(results / "evaluation" / "graphene")
-    jobs = dry_run(tmp_path, "test")
+    jobs = dry_run(mended, "test")
     assert jobs["evaluate"] == 1
     assert "train" not in jobs and "generate" not in jobs
