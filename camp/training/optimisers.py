@@ -11,6 +11,10 @@ from torch.optim import Optimizer
 from camp.settings import TrainingSettings
 
 
+# Longer sides of a matrix keep their own axes in SOAP: time grows with the third power.
+LONGEST_SIDE = 256
+
+
 def make_optimizer(members: Sequence[nn.Module], settings: TrainingSettings) -> Optimizer:
     """An optimizer with one group of parameters for each model.
 
@@ -30,6 +34,7 @@ def make_optimizer(members: Sequence[nn.Module], settings: TrainingSettings) -> 
             betas=(0.95, 0.95),
             weight_decay=decay,
             precondition_frequency=settings.precondition_every,
+            max_precondition_dim=LONGEST_SIDE,
         )
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=betas, weight_decay=decay)
