@@ -22,6 +22,7 @@ from camp.potential.accelerated import AcceleratedPotential
 from tests.lammps.running import read_dump
 from tests.models.cace.runtime.test_tabulated import make_potential as make_cace
 from tests.models.camp.test_network import make_potential
+from tests.models.carnet.potentials import make_potential as make_carnet
 from tests.physics import random_structure
 
 KINDS = {
@@ -42,6 +43,16 @@ KINDS = {
     "CACE, memory": partial(make_cace, memory=True, message_bchi=False, max_l=0),
     "CACE, all messages": partial(
         make_cace, memory=True, message_ar=True, message_hidden=[5], message_passes=2, max_l=2
+    ),
+    "CarNet, three layers": partial(make_carnet, layers=3, paths="lite", channels=5),
+    "CarNet, one layer": partial(make_carnet, layers=1, repulsion="none", max_rank=1),
+    "CarNet, maps": partial(
+        make_carnet,
+        **dict(input_map=True, message_map=True, moment_map="factorized", residual="none"),
+        **dict(max_rank=1, repulsion="published"),
+    ),
+    "CarNet, scalars and dipoles": partial(
+        make_carnet, "energy", "dipole", max_rank=1, max_degree=2, residual="plain"
     ),
 }
 QUANTITIES = ("energy", "atomic_energies", "forces", "virial", "atomic_virials")
@@ -138,10 +149,11 @@ def test_four_ranks_and_tiled_domains(runner, exported):
     np.testing.assert_allclose(forces, one.forces, rtol=0, atol=1e-12)
 
 
-def test_single_precision(runner, exported):
+@pytest.mark.parametrize("kind", ["three layers, rank 3", "CACE, one y", "CarNet, maps"])
+def test_single_precision(kind, runner, exported):
     """Forces within 10⁻⁵ of the largest; energies are summed in double precision."""
-    plain = KINDS["three layers, rank 3"]()
-    model = exported("single", plain, "single")
+    plain = KINDS[kind]()
+    model = exported(re.sub(r"\W+", "-", kind), plain, "single")
     atoms = structures(plain)["leaning"]
     expected = reference(AcceleratedPotential(plain, compiled=False), atoms)
     for ranks in (1, 2):
