@@ -127,7 +127,7 @@ def resolve(
         target = TARGETS[name]
         if keys and name in keys:
             target = replace(target, keys=(keys[name],))
-        if units and name in units:
+        if units and units.get(name, target.unit) != target.unit:
             target = replace(target, unit=units[name])
         chosen.append(target)
     return tuple(chosen)

@@ -31,6 +31,11 @@ def test_literal_equations_have_our_forces(contestant):
     np.testing.assert_allclose(ethanol.get_forces(), expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_equations_of_other_models_are_not_written_out(contestant):
+    record = contestant("compare").measured_literal("cace", [], 1)
+    assert record["unavailable"] == "written out for CAMP only"
+
+
 def test_peer_that_is_not_there_has_a_reason(contestant):
     peer = {"peer": "mace", "reason": "no network"}
     record = contestant("compare").measured_peer(peer, [], 1)

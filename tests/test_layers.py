@@ -28,7 +28,7 @@ LAYERS = [
     ["camp.targets"],
     ["camp.cartesian"],
     ["camp.identity"],
-    ["camp.files", "camp.process"],
+    ["camp.files", "camp.memory", "camp.process"],
     ["camp.errors"],
 ]
 # The package itself: its version, and names that are imported on first use.

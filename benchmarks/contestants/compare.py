@@ -2,10 +2,10 @@
 
     python benchmarks/contestants/compare.py MODEL STRUCTURE --out JSON [--peer RECORD …]
 
-The structure is first brought to the temperature of the measurement by our model. Ours are CAMP
-accelerated, CAMP plain, and the literal equations on full 3^v tensors. The others have an
-environment of their own, of which install.py wrote the record. Writes a list with one record for
-each contestant, which says what kind it is of; a peer that was not measured says why.
+The structure is first brought to the temperature of the measurement by our model. Ours are the
+model accelerated, the model plain and, of CAMP, the literal equations on full 3^v tensors. The
+others have an environment of their own, of which install.py wrote the record. Writes a list with
+one record for each contestant, which says what kind it is of; who was not measured says why.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from camp.md.benchmark import equilibrated
 
 HERE = Path(__file__).resolve().parent
 NAMES = {"mace": "MACE", "nequip": "NequIP"}
+# The architecture whose equations literal.py has.
+LITERAL = "camp"
 LABELS = ("simulation", "scale", "task", "data", "weights", "note")
 
 
@@ -47,6 +49,13 @@ def measured(command: Sequence[object], threads: int) -> dict[str, Any]:
         sys.stderr.write(done.stderr)
         done.check_returncode()
         return read_json(record)
+
+
+def measured_literal(architecture: str, options: Sequence[object], threads: int) -> dict[str, Any]:
+    """The record of the equations as they are written, or why there is none."""
+    if architecture != LITERAL:
+        return {"contestant": "literal equations", "unavailable": "written out for CAMP only"}
+    return measured([sys.executable, HERE / "literal.py", *options], threads)
 
 
 def measured_peer(
@@ -93,11 +102,12 @@ def compare(arguments: argparse.Namespace, structure: Path, architecture: str) -
     options = [structure, "--seconds", arguments.seconds, "--device", arguments.device]
     engine = "ase" if arguments.device == "cpu" else "torchsim"
     camp = [sys.executable, "-m", "camp", "benchmark", model, *options, "--engine", engine]
-    literal = [sys.executable, HERE / "literal.py", *options, "--model", model]
-    ours = {"accelerated": camp, "plain": [*camp, "--no-accelerate"], "literal": literal}
+    ours = {"accelerated": camp, "plain": [*camp, "--no-accelerate"]}
     records = [
         {"kind": kind, **measured(command, arguments.threads)} for kind, command in ours.items()
     ]
+    literal = measured_literal(architecture, [*options, "--model", model], arguments.threads)
+    records.append({"kind": "literal", **literal})
     given = {peer["peer"]: peer for peer in map(read_json, arguments.peer)}
     for name in NAMES:
         peer = given.get(name, {"peer": name, "reason": "not asked for"})

@@ -140,9 +140,10 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         )
     except InputError as error:
         raise InputError(f"{arguments.data}: {error}") from None
+    unavailable = dict(arguments.unavailable)
     record = evaluation_record(
         comparison,
-        unavailable=dict(arguments.unavailable),
+        unavailable=unavailable,
         task=arguments.task,
         architecture=potential.architecture,
         parameters=parameters,
@@ -158,7 +159,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         comparison.save(arguments.npz)
     if arguments.json:
         write_json(arguments.json, record)
-    print(describe(record))
+    print(describe(comparison, unavailable))
     if hint := shifted_reference(comparison):
         print(f"camp: warning: {arguments.data}: {hint}", file=sys.stderr)
 

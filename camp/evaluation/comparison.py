@@ -34,11 +34,12 @@ class Comparison:
     # Of an ensemble, by target: of energies (n,) in eV, of the forces on atoms (m,) in eV/Å.
     deviations: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def metrics(self) -> dict[str, float]:
-        """MAE and RMSE of energies, per atom and total (eV), of the components of forces and
-        stresses (eV/Å, eV/Å³), and of tensors (:func:`tensor_metrics`).
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """By target: MAE and RMSE of energies, per atom and total (eV), of the components of forces
+        and stresses (eV/Å, eV/Å³), and of tensors (:func:`tensor_metrics`); of those that have
+        labels. No name is given twice.
         """
-        result: dict[str, float] = {}
+        result: dict[str, dict[str, float]] = {}
         for name, target in self.targets.items():
             predicted, reference = self.predicted[name], self.reference[name]
             given = ~np.isnan(reference).reshape(len(reference), -1).any(1)
@@ -47,13 +48,22 @@ class Comparison:
             predicted, reference = predicted[given], reference[given]
             if name == ENERGY.name:
                 error = predicted - reference
-                result |= _errors("energy_{}_per_atom", error / self.atoms[given])
-                result |= _errors("energy_{}", error)
+                per_atom = _errors("energy_{}_per_atom", error / self.atoms[given])
+                result[name] = per_atom | _errors("energy_{}", error)
             elif target.derivative_of:
-                result |= _errors(f"{name}_{{}}", predicted - reference)
+                result[name] = _errors(f"{name}_{{}}", predicted - reference)
             else:
-                result |= tensor_metrics(target, predicted, reference)
+                result[name] = tensor_metrics(target, predicted, reference)
         return result
+
+    def deviation_sizes(self) -> dict[str, float]:
+        """Root mean squares of an ensemble's deviations: of energies (eV), and of the forces on
+        atoms (eV/Å).
+        """
+        return {
+            name: float(np.sqrt(np.square(values).mean()))
+            for name, values in self.deviations.items()
+        }
 
     def save(self, path: str | Path) -> None:
         """Write all arrays as npz.
@@ -192,52 +202,45 @@ def evaluation_record(
 ) -> dict[str, Any]:
     """What is kept of an evaluation: metrics, and why some of them may not be reported.
 
-    :param unavailable: a target → the reason why its errors mean nothing.
-    Of an ensemble also the root mean square of its deviations: of energies (eV), and of the forces
-    on atoms (eV/Å).
+    Of an ensemble also :meth:`Comparison.deviation_sizes`.
 
+    :param unavailable: a target → the reason why its errors mean nothing.
     :param labels: task, architecture, seed, scale, data, weights, train_size (structures), note.
     """
-    deviations = {
-        name: float(np.sqrt(np.square(values).mean()))
-        for name, values in comparison.deviations.items()
-    }
+    sizes = comparison.deviation_sizes()
     return {
         **labels,
-        **({"deviations": deviations} if deviations else {}),
+        **({"deviations": sizes} if sizes else {}),
         "frames": len(comparison.atoms),
         "targets": {name: target.unit for name, target in comparison.targets.items()},
         "metrics": {
-            name: None if _target_of(name, comparison) in unavailable else value
-            for name, value in comparison.metrics().items()
+            name: None if target in unavailable else value
+            for target, found in comparison.metrics().items()
+            for name, value in found.items()
         },
         "unavailable": unavailable,
     }
 
 
-def _target_of(metric: str, comparison: Comparison) -> str:
-    return next(name for name in comparison.targets if metric.startswith(f"{name}_"))
-
-
-def describe(record: dict[str, Any]) -> str:
-    """An evaluation as a few lines of text."""
-    lines = [f"{record['frames']} structures"]
-    metrics = record["metrics"]
-    for name in metrics:
-        if "mae" not in name or name.endswith("relative_mae"):
-            continue
-        target, title = name.split("_")[0], name.replace("_mae", "").replace("_", " ")
-        if metrics[name] is None:
-            lines.append(f"{title:26} missing: {record['unavailable'][target]}")
-            continue
-        factor, unit = _SHOWN.get(name, (1.0, record["targets"][target]))
-        mae, rmse = (factor * metrics[key] for key in (name, name.replace("mae", "rmse")))
-        lines.append(f"{title:26} MAE {mae:.4g}, RMSE {rmse:.4g} {unit}")
-        if (key := f"{name.removesuffix('mae')}relative_mae") in metrics:
-            relative = 100 * metrics[key]
-            lines[-1] += f" ({relative:.3g} % of the mean absolute deviation)"
-    if deviations := record.get("deviations"):
-        told = (f"{1000 * value:.4g} {_UNITS[name]}" for name, value in deviations.items())
+def describe(comparison: Comparison, unavailable: Mapping[str, str]) -> str:
+    """An evaluation as a few lines of text; arguments as for :func:`evaluation_record`."""
+    lines = [f"{len(comparison.atoms)} structures"]
+    for target, metrics in comparison.metrics().items():
+        for name in metrics:
+            if "mae" not in name or name.endswith("relative_mae"):
+                continue
+            title = name.replace("_mae", "").replace("_", " ")
+            if target in unavailable:
+                lines.append(f"{title:26} missing: {unavailable[target]}")
+                continue
+            factor, unit = _SHOWN.get(name, (1.0, comparison.targets[target].unit))
+            mae, rmse = (factor * metrics[key] for key in (name, name.replace("mae", "rmse")))
+            lines.append(f"{title:26} MAE {mae:.4g}, RMSE {rmse:.4g} {unit}")
+            if (key := f"{name.removesuffix('mae')}relative_mae") in metrics:
+                relative = 100 * metrics[key]
+                lines[-1] += f" ({relative:.3g} % of the mean absolute deviation)"
+    if sizes := comparison.deviation_sizes():
+        told = (f"{1000 * value:.4g} {_UNITS[name]}" for name, value in sizes.items())
         lines.append(f"{'deviation of the members':26} {', '.join(told)}")
     return "\n".join(lines)
 

@@ -5,7 +5,6 @@ For any potential, ours or another's, so nothing of ours but the engines is impo
 
 import os
 import platform
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ import torch
 from ase import Atoms
 
 from camp.md.states import Dynamics, Engine
+from camp.memory import peak_memory
 
 # Both quantities are measured in turn, so that a disturbance of the machine meets both.
 ROUNDS = 10
@@ -88,7 +88,7 @@ def measure(
         "repeats": {"energy_forces": len(evaluations), "md_steps": steps * len(simulations)},
         "ensemble": "nve",
         "timestep_fs": DYNAMICS.timestep,
-        **_peak_memory(device),
+        **peak_memory(device).record(),
     }
 
 
@@ -102,16 +102,6 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
         return {"median": None, "percentiles": None}
     low, median, high = np.percentile(values, [10, 50, 90]).tolist()
     return {"median": median, "percentiles": [low, high]}
-
-
-def _peak_memory(device: str) -> dict[str, Any]:
-    if torch.device(device).type == "cuda":
-        peak, kind = torch.cuda.max_memory_allocated(device), "tensors on the GPU"
-    else:
-        # Linux counts in KiB.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        kind = "the whole process, libraries included"
-    return {"peak_memory_bytes": peak, "peak_memory_of": kind}
 
 
 def describe_structure(atoms: Atoms, cutoff: float, edges: int) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def _measured(number: PaperNumber, speed: Speed | None) -> Answer:
 
 
 def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:
-    """Stability, diffusivity, or how far the mean diffusivity is from the paper's reference."""
+    """Stability, size of the drift, diffusivity, or how far the mean diffusivity is from the
+    paper's reference.
+    """
     notes = [_size_note(number, analysis.train_size), analysis.note]
     answer = Answer(weights=analysis.weights, data=analysis.data, generated=analysis.generated)
     entry, stability = number.metric.units[number.unit], number.metric.quantity == "stability"
@@ -114,6 +116,8 @@ def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:
         # The paper's runs are all stable to their end: its number is their length.
         values: list[float] = [min(entry.factor * time, number.value) for time in analysis.stable]
         reason = analysis.why_not("stability")
+    elif number.metric.quantity == "energy drift":
+        values, reason = _drifts(entry, analysis)
     else:
         values, reason = _diffusivities(entry, analysis)
     if not values:
@@ -139,6 +143,11 @@ def _simulated(number: PaperNumber, analysis: Analysis) -> Answer:
         train_size=analysis.train_size,
         note=_joined(*notes),
     )
+
+
+def _drifts(entry: Entry, analysis: Analysis) -> tuple[list[float], str]:
+    """Its size in each run that has one, in the printed unit; without any, the reason."""
+    return [entry.factor * abs(drift) for drift in analysis.drifts], analysis.why_not("energy")
 
 
 def _diffusivities(entry: Entry, analysis: Analysis) -> tuple[list[float], str]:

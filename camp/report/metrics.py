@@ -96,6 +96,13 @@ METRICS: dict[str, Metric] = {
             better="larger",
         ),
         Metric(
+            "energy_drift",
+            "energy drift",
+            "Energy drift",
+            "simulation",
+            {"µeV/atom/ps": Entry("drifts", 1e6)},
+        ),
+        Metric(
             "md_steps_per_s",
             "speed",
             "MD speed",
@@ -116,15 +123,15 @@ class Shown:
     factor: float
 
 
-def shown_error(target: str, statistic: str) -> Shown:
+def shown_error(target: Target, statistic: str) -> Shown:
     """The usual way to show an error of a target: energies per atom, eV as meV, relative ones in
     per cent.
     """
     if statistic in OF_TENSORS:
         relative = statistic.endswith("relative_mae")
-        unit, factor = ("%", 100.0) if relative else (TARGETS[target].unit, 1.0)
-        return Shown(f"{target}_{statistic}", unit, factor)
-    units = METRICS[f"{target}_{statistic}"].units
+        unit, factor = ("%", 100.0) if relative else (target.unit, 1.0)
+        return Shown(f"{target.name}_{statistic}", unit, factor)
+    units = _error(target, statistic).units
     # The last unit is the finest: per atom, in thousandths.
     unit, entry = list(units.items())[-1]
     return Shown(entry.key, proper_unit(unit), entry.factor)

@@ -24,7 +24,7 @@ from camp.report.style import (
     provenance_text,
     say_missing,
 )
-from camp.targets import ENERGY, FORCES, TARGETS, Target
+from camp.targets import ENERGY, FORCES, Target
 
 _MANY = 3000
 _BINS = 60
@@ -133,7 +133,7 @@ def _panels(
             if target in group.unavailable:
                 say_missing(panel, group.unavailable[target])
             else:
-                draw(panel, group, TARGETS[target], arrays)
+                draw(panel, group, group.targets[target], arrays)
         for panel in row[len(group.targets) :]:
             panel.set_axis_off()
         if len(groups) > 1:
@@ -164,14 +164,14 @@ def _parity_of_target(panel: Axes, group: TaskResult, target: Target, arrays: Ar
     panel.set(xlabel=f"Reference {label} ({unit})", ylabel=f"Predicted {label} ({unit})")
     lines = []
     for statistic, title in STATISTICS.items():
-        error = shown_error(target.name, statistic)
+        error = shown_error(target, statistic)
         if values := [error.factor * value for value in group.values(error.key)]:
             lines.append(f"{title} {significant(*mean_std(values))} {error.unit}")
     panel.text(0.04, 0.96, "\n".join(lines), transform=panel.transAxes, va="top", fontsize=9)
 
 
 def _errors_of_target(panel: Axes, group: TaskResult, target: Target, arrays: Arrays) -> None:
-    error = shown_error(target.name, "mae")
+    error = shown_error(target, "mae")
     predicted, reference, given = _values(arrays, target)
     differences = error.factor * (predicted - reference)
     if target.per == "atom":

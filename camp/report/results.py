@@ -12,18 +12,19 @@ from camp.report.provenance import Origin, provenance
 from camp.report.simulations import Simulations, collect_simulations
 from camp.report.speed import Speeds, collect_speeds
 from camp.settings.words import suggestion
-from camp.targets import TARGETS
+from camp.targets import TARGETS, Target, resolve
 
 
 @dataclass(frozen=True)
 class TaskResult:
     """The evaluations of one task with one architecture and kind of weights, one for each seed.
 
-    ``metrics`` are those of each seed by name, ``unavailable`` gives reasons by target.
+    ``targets`` have the units of the data; ``metrics`` are those of each seed by name,
+    ``unavailable`` gives reasons by target.
     """
 
     origin: Origin
-    targets: tuple[str, ...]
+    targets: Mapping[str, Target]
     data: str
     generated: bool
     files: tuple[Path, ...]
@@ -142,7 +143,7 @@ def collect(
             common = {
                 "data": content["data"],
                 "generated": content["generated"],
-                "targets": tuple(content["targets"]),
+                "targets": dict(content["targets"]),
                 "parameters": content.get("parameters"),
                 "train_size": content.get("train_size"),
             }
@@ -153,6 +154,8 @@ def collect(
         for target in common["targets"]:
             if target not in TARGETS:
                 raise InputError(f"{path}: no target {target!r}{suggestion(target, [*TARGETS])}")
+        units = common["targets"]
+        common["targets"] = {target.name: target for target in resolve([*units], units=units)}
         group = groups.setdefault(origin, _Group(common))
         if common != group.common:
             raise InputError(

@@ -61,6 +61,7 @@ class Analysis:
 
     file: Path
     simulation: str
+    task: str  # whose model simulates
     title: str
     architecture: str
     weights: str
@@ -72,6 +73,7 @@ class Analysis:
     length: float
     temperature: float
     timestep: float
+    ensemble: str  # "nvt" or "nve"
     device: str
     stable: tuple[float, ...]
     speeds: tuple[float, ...]
@@ -89,6 +91,11 @@ class Analysis:
         """'3 runs of 20 ps, 520 K, 0.25 fs'."""
         length = runs_text(self.runs, self.length)
         return f"{length}, {self.temperature:g} K, {self.timestep:g} fs"
+
+    @property
+    def how(self) -> str:
+        """The same with where it was computed."""
+        return f"{self.count_label}, {self.device}"
 
     @property
     def provenance(self) -> str:
@@ -109,11 +116,19 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A simulation that was not made."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Simulations:
-    """What one scale has: analyses, and reasons for simulations without one, by architecture."""
+    """What one scale has: analyses, and simulations without one, by name and architecture."""
 
     analyses: Mapping[Origin, Analysis] = field(default_factory=dict)
-    unavailable: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    absent: Mapping[tuple[str, str], Absent] = field(default_factory=dict)
 
     def of(self, simulation: str, architecture: str) -> list[Analysis]:
         """The analyses of a simulation with one architecture: one for each kind of weights."""
@@ -133,10 +148,31 @@ class Simulations:
             )
         return found[0] if found else None
 
+    def of_task(self, task: str, architecture: str, weights: str) -> list[Analysis]:
+        """The analyses of all simulations with such models of a task."""
+        return [
+            found
+            for origin, found in sorted(self.analyses.items())
+            if found.task == task and origin[1:] == (architecture, weights)
+        ]
+
+    def why_none(self, task: str, architecture: str) -> str:
+        """The reasons why simulations with models of a task were not made; empty without any."""
+        return "; ".join(
+            f"{name}: {absent.reason}"
+            for (name, model), absent in sorted(self.absent.items())
+            if absent.task == task and model == architecture
+        )
+
+    def reason(self, simulation: str, architecture: str) -> str:
+        """Why a simulation was not made; empty where nothing is known of it."""
+        found = self.absent.get((simulation, architecture))
+        return found.reason if found else ""
+
     def why_not(self, simulation: str, architecture: str, scale: str) -> str:
         """The reason why a simulation is not there."""
         nothing = f"simulation {simulation} is not run at scale {scale}"
-        return self.unavailable.get((simulation, architecture), nothing)
+        return self.reason(simulation, architecture) or nothing
 
 
 def runs_text(runs: int, length: float) -> str:
@@ -151,7 +187,7 @@ def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
     :raises InputError: an unreadable file, a missing key, another scale, a simulation given twice.
     """
     analyses: dict[Origin, Analysis] = {}
-    unavailable: dict[tuple[str, str], str] = {}
+    absent: dict[tuple[str, str], Absent] = {}
     for path in map(Path, paths):
         for file in _files(path):
             content = _content(file)
@@ -162,7 +198,7 @@ def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
                 if not {"simulation", "architecture"} <= content.keys():
                     raise InputError(f"{file}: says of no simulation and model that it is missing")
                 key = (content["simulation"], content["architecture"])
-                unavailable[key] = content["unavailable"]
+                absent[key] = Absent(content.get("task", ""), content["unavailable"])
                 continue
             analysis = _parsed(file, content)
             origin = Origin(analysis.simulation, analysis.architecture, analysis.weights)
@@ -172,7 +208,7 @@ def collect_simulations(paths: Iterable[str | Path], scale: str) -> Simulations:
                     "once"
                 )
             analyses[origin] = analysis
-    return Simulations(analyses, unavailable)
+    return Simulations(analyses, absent)
 
 
 def read_reference(path: str | Path) -> Analysis | str:
@@ -202,11 +238,19 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
+_NO_SETTINGS: Mapping[str, Any] = {
+    "length": 0.0,
+    "temperature": 0.0,
+    "timestep": 0.0,
+    "ensemble": "",
+}
+
+
 def _parsed(path: Path, content: Mapping[str, Any]) -> Analysis:
     missing: dict[tuple[str, str], str] = {}
     try:
         if content.get("reference"):
-            name, settings = "reference", dict.fromkeys(("length", "temperature", "timestep"), 0.0)
+            name, settings = "reference", _NO_SETTINGS
             title, architecture = f"AIMD, {content['frames']} frames", ""
         else:
             name, settings = content["simulation"], content["settings"]
@@ -216,6 +260,7 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Analysis:
         return Analysis(
             file=path,
             simulation=name,
+            task=content.get("task") or "",
             title=content.get("title") or title,
             architecture=architecture,
             weights=content.get("weights") or "",
@@ -227,6 +272,7 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Analysis:
             length=float(settings["length"]),
             temperature=float(settings["temperature"]),
             timestep=float(settings["timestep"]),
+            ensemble=settings["ensemble"],
             device=_device(content),
             stable=_present((content.get("stability") or {}).get("values_ps", [])),
             speeds=_present(replica.get("steps_per_second") for replica in replicas),

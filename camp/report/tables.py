@@ -90,7 +90,8 @@ class Table:
             body.append("<tr>")
             for text, rows in labels:
                 body.append(f'<th scope="row" rowspan="{rows}">{escape(text)}</th>')
-            body += [_html_cell(cell, c.ours) for cell, c in zip(cells, self.columns, strict=True)]
+            columns = zip(cells, self.columns, strict=True)
+            body += [cell_to_html(cell, ours=column.ours) for cell, column in columns]
             body.append("</tr>")
         body.append("</tbody></table>")
         body += [paragraph(note, "notes") for note in self.notes]
@@ -104,8 +105,7 @@ class Table:
         lines = [f"## {self.declaration.heading}", "", self.declaration.caption, ""]
         lines += [markdown_row(headings), markdown_row(["---"] * len(headings))]
         for labels, cells in zip(self.labels, self.cells, strict=True):
-            texts = [f"{c.text} [{c.detail}]" if c.detail else c.text for c in cells]
-            lines.append(markdown_row([*labels, *texts]))
+            lines.append(markdown_row([*labels, *map(cell_to_text, cells)]))
         for note in self.notes:
             lines += ["", note]
         text = "\n".join(lines) + "\n"
@@ -300,7 +300,13 @@ def _html_heading(column: Column) -> str:
     return f"<th{kind}>{escape(column.heading)}<small>{escape(column.detail)}</small></th>"
 
 
-def _html_cell(cell: Cell, ours: bool) -> str:
+def cell_to_text(cell: Cell) -> str:
+    """On one line, for Markdown."""
+    return f"{cell.text} [{cell.detail}]" if cell.detail else cell.text
+
+
+def cell_to_html(cell: Cell, *, ours: bool = False) -> str:
+    """As HTML, marked where it is missing or of our results."""
     kinds = [*(["ours"] if ours else []), *(["missing"] if cell.missing else [])]
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
     detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""

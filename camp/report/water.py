@@ -96,8 +96,8 @@ def water_temperatures(declared: FigureDeclaration, inputs: Inputs) -> Figure:
 
 def _absences(declared: FigureDeclaration, inputs: Inputs) -> list[str]:
     """What to say about temperatures that are not drawn."""
-    known = inputs.results.simulations.unavailable
-    reasons = {name: known.get((name, inputs.paper.architecture)) for name in declared.simulations}
+    known, model = inputs.results.simulations, inputs.paper.architecture
+    reasons = {name: known.reason(name, model) for name in declared.simulations}
     absent = [name for name in declared.simulations if not inputs.simulated(name)]
     remarks = [f"{name}: {reasons[name]}" for name in absent if reasons[name]]
     not_run = [name for name in absent if not reasons[name]]

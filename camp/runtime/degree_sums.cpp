@@ -12,9 +12,8 @@
 
 #include <algorithm>
 
-#include "edge.hpp"
+#include "degree_sums.hpp"
 #include "symmetric.hpp"
-#include "team.hpp"
 
 namespace {
 
@@ -26,22 +25,6 @@ constexpr int sums_of_atom = factors * blocks * all_components;
 constexpr int chunk_edges = 16;
 
 constexpr int kind(int degree) { return kinds == 1 ? 0 : degree; }
-
-}  // namespace
-
-// Row-major arrays of `width` neighbour slots for each atom.
-struct Edges {
-    int64_t width;
-    Grid grid;
-    double epsilon;             // Å: directions are vector / (length + epsilon)
-    const int64_t *neighbours;  // (atoms, width)
-    const bool *mask;           // (atoms, width)
-    const Real *vectors;        // (atoms, width, 3)
-    const Vector *table;        // (intervals, blocks, COEFFICIENTS)
-    const Real *features;       // y: (atoms, KINDS, FACTORS)
-};
-
-namespace {
 
 struct Edge : Place {
     Real unit[3], polyadic[all_components];
@@ -161,5 +144,5 @@ void sums_backward(const Part &part, const Edges *edges, const Vector *of_sums, 
 
 }  // namespace
 
-EXPORT(camp_degree_sums, sums)
-EXPORT(camp_degree_sums_backward, sums_backward)
+EXPORT(WITH_FACTORS(camp_degree_sums, FACTORS, KINDS), sums)
+EXPORT(WITH_FACTORS(camp_degree_sums_backward, FACTORS, KINDS), sums_backward)

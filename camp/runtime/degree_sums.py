@@ -57,7 +57,7 @@ class DegreeSums:
         self.shape = (factors, blocks, begin(highest_degree + 1), lanes)
         self.feature_shape = (kinds, factors, blocks, lanes)
         self._forward, self._backward = addresses(
-            ("camp_degree_sums", "camp_degree_sums_backward"),
+            [f"camp_degree_{name}_{factors}_{kinds}" for name in ("sums", "sums_backward")],
             HEADERS / "degree_sums.cpp",
             dtype,
             highest_rank=highest_degree,

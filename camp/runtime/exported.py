@@ -16,7 +16,7 @@ from camp.files import atomic_path
 from camp.runtime.library import REALS, Source
 from camp.runtime.mlp import Matrix
 
-FORMAT = "camp-model 1"
+FORMAT = "camp-model 2"
 ALIGNMENT = 64
 # Precisions as a model file has them.
 PRECISIONS = {torch.float32: "single", torch.float64: "double"}
@@ -52,17 +52,32 @@ class Exported:
         return [Source(source.path, {**common, **source.definitions}) for source in self.sources]
 
 
+def matrix_arrays(name: str, values: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A matrix (inputs, outputs), as exported_mlp.hpp reads it."""
+    packed, transposed = Matrix(values, dtype).kept
+    return {name: packed, f"{name}_transposed": transposed}
+
+
+def mlp_arrays(name: str, linear: Sequence[nn.Linear], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Linear layers with SiLU between them, or none, as exported_mlp.hpp reads them: all but the
+    matrix of the first one.
+    """
+    nothing = torch.empty(0, dtype=dtype)
+    matrices = [Matrix(layer.weight.mT, dtype).kept for layer in linear[1:]]
+    return {
+        f"{name}_widths": torch.tensor([layer.out_features for layer in linear]).long(),
+        f"{name}_matrices": torch.cat([nothing, *(values.flatten() for values, _ in matrices)]),
+        f"{name}_transposed": torch.cat([nothing, *(values.flatten() for _, values in matrices)]),
+        f"{name}_biases": torch.cat(
+            [nothing, *(layer.bias.detach().to(dtype) for layer in linear)]
+        ),
+    }
+
+
 def readout_arrays(linear: Sequence[nn.Linear], dtype: torch.dtype) -> dict[str, Tensor]:
     """Linear layers with SiLU between them, as exported_readout.hpp reads them."""
-    matrices = [Matrix(layer.weight.mT, dtype).kept for layer in linear]
-    return {
-        "readout_widths": torch.tensor(
-            [linear[0].in_features, *(layer.out_features for layer in linear)]
-        ),
-        "readout_matrices": torch.cat([values.flatten() for values, _ in matrices]),
-        "readout_transposed": torch.cat([values.flatten() for _, values in matrices]),
-        "readout_biases": torch.cat([layer.bias.detach().to(dtype) for layer in linear]),
-    }
+    first = matrix_arrays("readout_first", linear[0].weight.mT, dtype)
+    return {**first, **mlp_arrays("readout", linear, dtype)}
 
 
 def write_model(

@@ -34,6 +34,7 @@ class LayeredModel : public Model {
         while (const int64_t most = fill_edges(&obstacle)) width_ = most;
         of_vectors_.assign(3 * atoms.own * width_, 0);
         outputs_.assign(atoms.own, 0);
+        additions_.assign(atoms.own, 0);
         of_outputs_.resize(atoms.own);
         for (int64_t i = 0; i < atoms.own; ++i)
             of_outputs_[i] = static_cast<Real>(scale_[atoms.species[i]]);
@@ -44,7 +45,7 @@ class LayeredModel : public Model {
         energies_.resize(atoms_.own);
         for (int64_t i = 0; i < atoms_.own; ++i) {
             const int64_t s = atoms_.species[i];
-            energies_[i] = scale_[s] * outputs_[i] + shift_[s];
+            energies_[i] = scale_[s] * outputs_[i] + shift_[s] + additions_[i];
         }
         return energies_.data();
     }
@@ -102,6 +103,9 @@ class LayeredModel : public Model {
     Real *outputs() { return outputs_.data(); }
     const Real *of_outputs() const { return of_outputs_.data(); }
 
+    // What it says of own atoms in eV, besides: zeros to add to.
+    Real *additions() { return additions_.data(); }
+
   private:
     // Å; as in camp/graph/neighbours.py.
     static constexpr double coincidence_distance = 1e-3;
@@ -113,7 +117,7 @@ class LayeredModel : public Model {
     std::vector<int64_t> neighbours_;
     std::vector<int> listed_;  // the program's indices of the neighbours
     std::unique_ptr<bool[]> mask_;
-    std::vector<Real> vectors_, of_vectors_, outputs_, of_outputs_;
+    std::vector<Real> vectors_, of_vectors_, outputs_, of_outputs_, additions_;
     mutable std::vector<double> energies_;
 
     // Returns zero, or how many neighbours an atom has if that is more than the width.

@@ -90,7 +90,7 @@ class ModelFile {
         const char *values;
     };
 
-    static inline const std::string magic = "camp-model ", version = "1";
+    static inline const std::string magic = "camp-model ", version = "2";
     const char *bytes_;
     std::map<std::string, Array> arrays_;
 

@@ -59,7 +59,9 @@ def packed_entries(
 ) -> np.ndarray:
     """As the code has them: three indices and a value."""
     fields = [("result", np.int32), ("first", np.int32), ("second", np.int32)]
-    return np.array(entries, np.dtype([*fields, ("value", REALS[dtype])], align=True))
+    found = np.zeros(len(entries), np.dtype([*fields, ("value", REALS[dtype])], align=True))
+    found[:] = entries
+    return found
 
 
 class Products(ctypes.Structure):

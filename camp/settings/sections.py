@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from camp.settings.base import Different, File, PublicFile, Settings, text
+from camp.settings.budget import Budget
 from camp.settings.recipes import RECIPES, RecipeName
 from camp.settings.words import refused
 from camp.targets import TARGETS
@@ -164,6 +165,15 @@ class TrainingSettings(Settings):
             changed = {"energy": stage.energy_weight, "forces": stage.forces_weight}
             own |= {name: weight for name, weight in changed.items() if weight is not None}
         return own.get(target, self.weights.get(target, 1.0))
+
+    def budget(self, devices: int = 1) -> Budget:
+        """What a training may take that shares every step between so many devices."""
+        return Budget(
+            structures_per_step=self.batch_size * devices,
+            epochs=self.epochs,
+            steps=self.max_steps,
+            hours=self.max_time,
+        )
 
     @property
     def epochs(self) -> int:

@@ -1,4 +1,5 @@
-"""What happens around the epochs: tables of metrics, a line of progress, the end, the best weights.
+"""What happens around the epochs: tables of metrics, a line of progress, the end, the best weights,
+the memory that it takes.
 
 Each callback looks after all potentials of a module; its state travels in the checkpoint, so that
 a resumed training continues where it was.
@@ -11,6 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from camp.files import write_text
+from camp.memory import PeakMemory, peak_memory
 from camp.potential.potential import Potential
 from camp.potential.saving import save
 from camp.targets import TARGETS
@@ -77,6 +80,24 @@ class MetricsTables(pl.Callback):
         self.rows = state["rows"]
         self.seconds_before = state["seconds"]
         self.began = time.monotonic()
+
+
+class MemoryWatch(pl.Callback):
+    """The most memory that a training has taken, earlier runs of the same training included."""
+
+    def __init__(self) -> None:
+        self.peak = PeakMemory(0, "")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        found = peak_memory(module.device)
+        if found.bytes > self.peak.bytes:
+            self.peak = found
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self.peak)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.peak = PeakMemory(**state)
 
 
 class BestAverages(pl.Callback):

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,13 @@ from camp.targets import TARGETS
 from camp.training.announcement import announcement
 from camp.training.asked import Asked
 from camp.training.batches import TrainingData
-from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
+from camp.training.callbacks import (
+    BestAverages,
+    EarlyEnd,
+    MemoryWatch,
+    MetricsTables,
+    ProgressLine,
+)
 from camp.training.checkpoints import (
     LAST,
     PREVIOUS,
@@ -216,6 +223,7 @@ class _Training:
         paths = [folder / METRICS_FILE for folder in folders.values()]
         self.tables = MetricsTables(paths, targets)
         self.module.seconds = self.tables.seconds
+        self.memory = MemoryWatch()
         paths = [folder / BEST_FILE for folder in folders.values()]
         self.best = BestAverages(paths, start=options.ema_start)
         self.end = EarlyEnd(
@@ -293,6 +301,7 @@ class _Training:
                 _Identity([*self.asked.values()]),
                 LearningRateMonitor(),
                 self.tables,
+                self.memory,
                 self.best,
                 self.end,
                 TQDMProgressBar() if bar else ProgressLine(),
@@ -331,7 +340,10 @@ class _Training:
             "best_validation_error": error,
             "seconds": round(self.tables.seconds(), 1),
             "seeds_together": list(self.folders),
+            **self.memory.peak.record(),
             "device": str(trainer.strategy.root_device),
+            "threads": torch.get_num_threads(),
+            "budget": asdict(self.settings.training.budget(trainer.world_size)),
             "compiled": self.compiled,
             "identity": self.asked[seed].identity,
             "asked": self.asked[seed].record(),

@@ -136,6 +136,11 @@ def no_evaluation(task: str, architecture: str, reason: str) -> dict[str, str]:
 
 def no_analysis(scale: Scale, simulation: str, reason: str) -> dict[str, str]:
     """The same of an analysis."""
-    architecture = scale.simulations[simulation].model
-    named = {"simulation": simulation, "architecture": architecture, "scale": scale.name}
-    return {**named, "unavailable": reason}
+    settings = scale.simulations[simulation]
+    return {
+        "simulation": simulation,
+        "task": settings.task,
+        "architecture": settings.model,
+        "scale": scale.name,
+        "unavailable": reason,
+    }

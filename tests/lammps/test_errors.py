@@ -45,7 +45,7 @@ def test_input(runner, good, old, new, complaint):
         (lambda content: content[:-1000], "is damaged"),
         (lambda content: content[:10], "is no model file of 'camp lammps'"),
         (lambda content: b"", "is no model file of 'camp lammps'"),
-        (lambda content: content.replace(b"model 1", b"model 9", 1), "of another version of camp"),
+        (lambda content: content.replace(b"model 2", b"model 9", 1), "of another version of camp"),
         (lambda content: content[:-9] + b"x" + content[-8:], "is damaged"),
         (lambda content: b"LAMMPS data file\n\n3 atoms\n", "is no model file of 'camp lammps'"),
     ],

@@ -3,7 +3,9 @@
 import ctypes
 import hashlib
 import re
+import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +15,17 @@ from ase import Atoms
 from camp.cli import main
 from camp.errors import InputError
 from camp.lammps import export as exporting
-from camp.lammps.data_file import box_of
+from camp.lammps.data_file import box_of, write_data
 from camp.lammps.export import SOURCES, exported_network, write_example
 from camp.lammps.installation import WHEELS, find_lammps
 from camp.potential.saving import save
 from camp.runtime import library
+from tests.lammps.running import header, thermo
+from tests.models.cace.runtime.test_tabulated import make_potential as make_cace
 from tests.models.camp.test_network import make_potential
+from tests.physics import random_structure
+
+DIGITS = "thermo_style custom step pe press\nthermo_modify format float %.17g\nrun 0\n"
 
 
 @pytest.mark.skipif(library.compiler() is None, reason="needs a C++ compiler")
@@ -56,25 +63,66 @@ def test_potential_is_left_alone(lammps, tmp_path):
     assert potential.dtype == torch.float64
 
 
-def test_style_is_found_in_a_source_tree(lammps, tmp_path):
-    """As LAMMPS' own build does it: a list made from the headers, and the source beside it."""
-    (tmp_path / "styles.cpp").write_text(
-        "#define PAIR_CLASS\n#define PairStyle(key, Class) const char *name_of_##Class = #key;\n"
-        '#include "pair_camp.h"\n'
-    )
-    flags = ["-std=c++17", f"-I{SOURCES}", f"-I{library.HEADERS}", "-DLAMMPS_SMALLBIG"]
-    flags += [f"-I{folder}" for folder in lammps.headers]
-    for source in (tmp_path / "styles.cpp", SOURCES / "pair_camp.cpp"):
-        command = [library.compiler(), *flags, "-Wall", "-fsyntax-only", str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    shown = subprocess.run(
-        [library.compiler(), *flags, "-E", str(tmp_path / "styles.cpp")],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert 'name_of_PairCamp = "camp"' in shown
+def test_what_is_not_compiled_is_refused():
+    """In the words of its compiled code."""
+    with pytest.raises(InputError, match="features of the oldest CACE models are not compiled"):
+        exported_network(make_cace(triples_of_pairs=True), torch.float64)
+
+
+# What docs/lammps.md says to copy into a source tree of LAMMPS.
+COPIED = [
+    *(SOURCES / name for name in ("pair_camp.h", "pair_camp.cpp")),
+    *(library.HEADERS / name for name in ("model.hpp", "model_file.hpp", "sha256.hpp")),
+]
+# A program with the style in it, as force.cpp of LAMMPS takes styles from the list of headers that
+# its build makes.
+PROGRAM = """#include <mpi.h>
+#include "force.h"
+#include "input.h"
+#include "lammps.h"
+#include "pair_camp.h"
+using namespace LAMMPS_NS;
+template <typename Style> Pair *creator(LAMMPS *lmp) { return new Style(lmp); }
+int main(int argc, char **argv) {
+    MPI_Init(&argc, &argv);
+    {
+        LAMMPS lmp(argc, argv, MPI_COMM_WORLD);
+        Force::PairCreatorMap *pair_map = lmp.force->pair_map;
+#define PAIR_CLASS
+#define PairStyle(key, Class) (*pair_map)[#key] = &creator<Class>;
+#include "pair_camp.h"
+        lmp.input->file();
+    }
+    MPI_Finalize();
+}
+"""
+
+
+def test_style_in_a_source_tree(lammps, runner, model, potential):
+    """The copied files alone, without the plugin, in a program with LAMMPS' own library: the same
+    numbers.
+    """
+    lammps_library = lammps.headers[0].parents[1] / "liblammps.so"
+    if not lammps_library.is_file():
+        pytest.skip("needs the shared library of LAMMPS")
+    tree, program = runner.folder / "src", runner.folder / "lmp"
+    tree.mkdir()
+    for file in COPIED:
+        shutil.copy(file, tree)
+    (tree / "main.cpp").write_text(PROGRAM)
+    folders = [lammps_library.parent, lammps.mpirun.parents[1] / "lib"]
+    command = [library.compiler(), "-std=c++17", "-Wall", f"-DLAMMPS_{lammps.integers}"]
+    command += [f"-I{folder}" for folder in (tree, *lammps.headers)]
+    command += [str(tree / name) for name in ("main.cpp", "pair_camp.cpp")]
+    command += ["-o", str(program), str(lammps_library), str(folders[1] / "libmpi.so"), "-ldl"]
+    command += [f"-Wl,-rpath,{folder}" for folder in folders]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    write_data(runner.folder / "data", random_structure(potential, atoms=20), ["H", "O"])
+    text = header(model, "data", ["H", "O"]) + DIGITS
+    own = replace(runner, installation=replace(lammps, program=program))
+    alone = own.run("".join(re.split(r"plugin load .*\n", text)), 2)
+    np.testing.assert_array_equal(thermo(alone), thermo(runner.run(text, 2)))
 
 
 def test_unknown_processor_is_refused(lammps, tmp_path):

@@ -4,26 +4,56 @@ The reference is plain torch with the same tables of radial functions, and its d
 respect to the vectors of edges; the pair style runs compiled code.
 """
 
+import re
+from functools import partial
+
 import ase.build
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.io import read
 
+import camp
 from camp.graph.edges import Edges
 from camp.lammps.data_file import write_data
 from camp.potential.accelerated import AcceleratedPotential
 from tests.lammps.running import read_dump
+from tests.models.cace.runtime.test_tabulated import make_potential as make_cace
 from tests.models.camp.test_network import make_potential
+from tests.models.carnet.potentials import make_potential as make_carnet
 from tests.physics import random_structure
 
 KINDS = {
-    "one layer, rank 3": dict(layers=1, max_rank=3, channels=5, species=(1, 8)),
-    "rank 0, one species": dict(layers=2, max_rank=0, channels=8, species=(29,)),
-    "rank 1": dict(layers=3, max_rank=1, channels=9),
-    "rank 2": dict(layers=2, max_rank=2, channels=17, species=(1, 8)),
-    "three layers, rank 3": dict(layers=3, max_rank=3, channels=4),
+    "one layer, rank 3": partial(make_potential, layers=1, max_rank=3, channels=5, species=(1, 8)),
+    "rank 0, one species": partial(make_potential, layers=2, max_rank=0, channels=8, species=(29,)),
+    "rank 1": partial(make_potential, layers=3, max_rank=1, channels=9),
+    "rank 2": partial(make_potential, layers=2, max_rank=2, channels=17, species=(1, 8)),
+    "three layers, rank 3": partial(make_potential, layers=3, max_rank=3, channels=4),
+    "CACE, no messages": partial(
+        make_cace, message_passes=0, species=(29,), readout_hidden=[], max_l=1
+    ),
+    "CACE, one y": partial(
+        make_cace, shared_channels=True, shared_degrees=True, memory=True, max_l=1
+    ),
+    "CACE, A": partial(
+        make_cace, message_ar=True, message_bchi=False, readout_linear=False, max_l=1
+    ),
+    "CACE, memory": partial(make_cace, memory=True, message_bchi=False, max_l=0),
+    "CACE, all messages": partial(
+        make_cace, memory=True, message_ar=True, message_hidden=[5], message_passes=2, max_l=2
+    ),
+    "CarNet, three layers": partial(make_carnet, layers=3, paths="lite", channels=5),
+    "CarNet, one layer": partial(make_carnet, layers=1, repulsion="none", max_rank=1),
+    "CarNet, maps": partial(
+        make_carnet,
+        **dict(input_map=True, message_map=True, moment_map="factorized", residual="none"),
+        **dict(max_rank=1, repulsion="published"),
+    ),
+    "CarNet, scalars and dipoles": partial(
+        make_carnet, "energy", "dipole", max_rank=1, max_degree=2, residual="plain"
+    ),
 }
 QUANTITIES = ("energy", "atomic_energies", "forces", "virial", "atomic_virials")
 
@@ -83,9 +113,9 @@ def reference(potential, atoms) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_potential(kind, runner, exported):
     """Within 10⁻¹⁰ in float64 on one rank and on two; and on two as on one within 10⁻¹²."""
-    plain = make_potential(**KINDS[kind])
+    plain = KINDS[kind]()
     potential = AcceleratedPotential(plain, compiled=False)
-    model = exported(kind.replace(" ", "-"), plain)
+    model = exported(re.sub(r"\W+", "-", kind), plain)
     elements = [chemical_symbols[number] for number in plain.species]
     given = structures(plain)
     of_one, of_two = (
@@ -105,7 +135,7 @@ def test_equals_the_potential(kind, runner, exported):
 
 def test_four_ranks_and_tiled_domains(runner, exported):
     """However the box is cut among ranks."""
-    plain = make_potential(**KINDS["rank 2"])
+    plain = KINDS["rank 2"]()
     model = exported("rank-2", plain)
     atoms = structures(plain)["leaning"]
     (one,) = runner.evaluate(model, [atoms], ["H", "O"], 1)
@@ -119,10 +149,11 @@ def test_four_ranks_and_tiled_domains(runner, exported):
     np.testing.assert_allclose(forces, one.forces, rtol=0, atol=1e-12)
 
 
-def test_single_precision(runner, exported):
+@pytest.mark.parametrize("kind", ["three layers, rank 3", "CACE, one y", "CarNet, maps"])
+def test_single_precision(kind, runner, exported):
     """Forces within 10⁻⁵ of the largest; energies are summed in double precision."""
-    plain = make_potential(**KINDS["three layers, rank 3"])
-    model = exported("single", plain, "single")
+    plain = KINDS[kind]()
+    model = exported(re.sub(r"\W+", "-", kind), plain, "single")
     atoms = structures(plain)["leaning"]
     expected = reference(AcceleratedPotential(plain, compiled=False), atoms)
     for ranks in (1, 2):
@@ -130,3 +161,19 @@ def test_single_precision(runner, exported):
         largest = np.abs(expected["forces"]).max()
         np.testing.assert_allclose(found.forces, expected["forces"], atol=1e-5 * largest)
         np.testing.assert_allclose(found.energy, expected["energy"], rtol=1e-6)
+
+
+def test_published_weights(shared_data, runner, exported):
+    """Of CACE for water, in single precision: forces within 10⁻⁵ eV/Å of compiled code of ours."""
+    mirror = shared_data / "mirror"
+    weights = mirror / "cacefit/fit-water/best_model.pth"
+    if not weights.is_file():
+        pytest.skip("needs the published weights (../shared/data/mirror/cacefit)")
+    plain = camp.load(weights)
+    atoms = read(mirror / "camp_run/md/water/liquid-64.xyz")
+    expected = AcceleratedPotential(plain.float()).evaluate(atoms)
+    model = exported("published", plain, "single")
+    for ranks in (1, 2):
+        (found,) = runner.evaluate(model, [atoms], ["H", "O"], ranks)
+        np.testing.assert_allclose(found.forces, expected.forces[0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found.energy, expected.energies[0], rtol=1e-7)

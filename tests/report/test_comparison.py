@@ -12,15 +12,36 @@ from camp.report.inputs import read_inputs
 from camp.report.provenance import architecture_label
 from camp.report.tables import make_table
 
-from .conftest import PAPERS, write_evaluation, write_speeds
+from .conftest import PAPERS, write_analysis, write_evaluation, write_speeds
 
 
-def write_training(folder, task, architecture, *, steps=100, seconds=5.0, seeds=(1,)):
-    path = folder / task / architecture / "training.json"
+def write_training(
+    folder, task, architecture, *, seed=1, steps=100, seconds=5.0, seeds=(1,), **more
+):
+    path = folder / task / f"{architecture}-seed-{seed}" / "training.json"
     path.parent.mkdir(parents=True)
-    content = {"task": task, "architecture": architecture, "steps": steps, "seconds": seconds}
-    path.write_text(json.dumps(content | {"seeds_together": list(seeds)}))
+    content = {
+        "task": task,
+        "architecture": architecture,
+        "seed": seed,
+        "steps": steps,
+        "seconds": seconds,
+        "seeds_together": list(seeds),
+        "device": "cpu",
+        **more,
+    }
+    path.write_text(json.dumps(content))
     return path
+
+
+def recorded(steps=100, memory=300, threads=1):
+    """What a training records of itself beside its time; memory in MiB."""
+    return {
+        "peak_memory_bytes": memory * 2**20,
+        "threads": threads,
+        "budget": {"structures_per_step": 2, "epochs": 10, "steps": steps, "hours": 0.1},
+        "asked": {"data": ["a", "b"]},
+    }
 
 
 @pytest.fixture
@@ -32,8 +53,8 @@ def comparison(tmp_path, this_work):
     reason = {"task": "water", "architecture": "carnet", "reason": "job train failed"}
     (folder / "reason.json").write_text(json.dumps(reason))
     tensors = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
-    write_evaluation(folder, "ethanol", 1, targets=["dipole"], metrics=tensors)
-    trainings = [write_training(tmp_path, "water", "camp", seeds=(1, 2))]
+    write_evaluation(folder, "ethanol", 1, targets={"dipole": "e·Å"}, metrics=tensors)
+    trainings = [write_training(tmp_path, "water", "camp", seed=s, seeds=(1, 2)) for s in (1, 2)]
     speeds = [write_speeds(tmp_path, "water-300K", task="water")]
     return make_table(
         "comparison",
@@ -74,6 +95,92 @@ def test_errors_with_spreads_parameters_and_times(comparison):
     assert found["carnet", ""]["note"] == "missing: job train failed"
 
 
+def potentials(folder, architectures, **trainings):
+    """One evaluation with own weights of the task 'lips' for each, and inputs of their table."""
+    evaluations = [write_evaluation(folder, "lips", 1, architecture=name) for name in architectures]
+    summaries = [
+        write_training(folder / "training", "lips", name, **trainings.get(name, recorded()))
+        for name in architectures
+    ]
+    return {"evaluations": evaluations, "trainings": summaries}
+
+
+def test_what_a_training_took_and_its_budget(tmp_path, this_work):
+    """Steps, time and memory of one model; the budget is printed beside them."""
+    given = potentials(tmp_path, ["camp", "cace"], cace=recorded(memory=512, threads=2))
+    table = make_table("comparison", read_inputs(this_work, "quick", **given))
+    found = {row["architecture"]: row for row in rows(table, "lips")}
+    assert found["camp"]["budget"] == "at most 0.1 h, 100 steps; 2 structures a step"
+    assert float(found["camp"]["training_steps"]) == 100
+    assert float(found["camp"]["training_seconds"]) == 5.0
+    assert int(found["cace"]["training_memory_bytes"]) == 512 * 2**20
+    assert found["cace"]["training_device"] == "cpu, 2 threads"
+    page = table.to_markdown()
+    assert "Trainings. The same for all: structures, seeds, budget." in page
+    assert "| 100 | 5.00 | 50.0 | 300 |" in page
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (recorded(steps=7), "The same for all: structures, seeds. Different: budget."),
+        (recorded() | {"seed": 2}, "The same for all: structures, budget. Different: seeds."),
+        (recorded() | {"asked": {"data": ["a", "c"]}}, "Different: structures."),
+        ({}, "The same for all: seeds. Not recorded: structures, budget."),
+    ],
+)
+def test_what_trainings_do_not_have_in_common_is_said(tmp_path, this_work, other, said):
+    given = potentials(tmp_path, ["camp", "cace"], cace=other)
+    assert said in make_table("comparison", read_inputs(this_work, "quick", **given)).to_html()
+
+
+def test_simulations_go_by_task_architecture_and_weights(tmp_path, this_work):
+    """The drift is that at constant energy only; a measured speed goes before those of
+    simulations, whose two runs have 30 and 32 steps/s.
+    """
+    given = potentials(tmp_path, ["camp", "cace", "carnet"])
+    own = {"task": "lips", "weights": "own"}
+    conserving = {**own, "ensemble": "nve", "drift": 2e-9}
+    analyses = [
+        write_analysis(tmp_path, "nve", **conserving),
+        write_analysis(tmp_path, "nvt", drift=1.0, **own),
+        write_analysis(tmp_path, "nve-cace", architecture="cace", **conserving),
+        write_analysis(tmp_path, "foreign", architecture="carnet", ensemble="nve"),
+    ]
+    failed = {"simulation": "nve-carnet", "task": "lips", "architecture": "carnet"}
+    (tmp_path / "unavailable.json").write_text(
+        json.dumps({**failed, "scale": "quick", "unavailable": "job train failed"})
+    )
+    speeds = [write_speeds(tmp_path, "water", **own)]
+    given |= {"analyses": [*analyses, tmp_path / "unavailable.json"], "speeds": speeds}
+    table = make_table("comparison", read_inputs(this_work, "quick", **given))
+    found = {}
+    for row in rows(table, "lips"):
+        found.setdefault((row["architecture"], row["metric"]), []).append(row)
+    (drift,) = found["camp", "energy_drift"]
+    assert float(drift["value"]) == pytest.approx(2e-3)
+    assert (drift["unit"], drift["simulation"]) == ("µeV/atom/ps", "nve")
+    (speed,) = found["camp", "md_steps_per_s"]
+    assert (float(speed["value"]), speed["simulation"]) == (pytest.approx(0.8 / 0.02), "water")
+    (speed,) = found["cace", "md_steps_per_s"]
+    assert (float(speed["value"]), speed["simulation"]) == (31.0, "nve-cace")
+    assert speed["note"] == "2 runs of 20 ps, 520 K, 0.25 fs, cpu, 2 threads"
+    for metric in ("energy_drift", "md_steps_per_s"):
+        (nothing,) = found["carnet", metric]
+        assert nothing["note"] == "missing: nve-carnet: job train failed"
+    assert "0.00200 (0.00000)" in table.to_html()
+
+
+def test_without_a_simulation_the_reason_is_given(tmp_path, this_work, comparison):
+    given = potentials(tmp_path, ["camp"])
+    table = make_table("comparison", read_inputs(this_work, "quick", **given))
+    notes = {row["metric"]: row["note"] for row in rows(table, "lips")}
+    said = "with this model at scale quick"
+    assert notes["md_steps_per_s"] == f"missing: no speed or simulation {said}"
+    assert notes["energy_drift"] == f"missing: no simulation at constant energy {said}"
+    assert "missing: predicts no forces" in {row["note"] for row in rows(comparison, "ethanol")}
+
+
 def test_time_of_energy_and_forces_goes_with_its_weights(comparison):
     """The measured models have published weights, those of the evaluation their own."""
     energy = next(row for row in rows(comparison, "water") if row["architecture"] == "camp")
@@ -88,10 +195,18 @@ def test_targets_go_by_name(comparison):
     assert "Dipole MAE (e·Å)" in headings and "Energy MAE" not in headings
 
 
+def test_units_are_those_of_the_data(tmp_path, this_work):
+    metrics = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
+    write_evaluation(tmp_path, "ethanol", 1, targets={"dipole": "e·a₀"}, metrics=metrics)
+    table = make_table("comparison", read_inputs(this_work, "quick", evaluations=[tmp_path]))
+    found = {row["metric"]: row["unit"] for row in rows(table, "ethanol")}
+    assert found["dipole_mae"] == "e·a₀"
+
+
 def test_parts_of_tensors_stand_beside_their_zero_of_the_scale(tmp_path, this_work):
     metrics = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
     metrics |= {"dipole_relative_mae": 0.25, "dipole_norm_mae": 0.01}
-    write_evaluation(tmp_path, "ethanol", 1, targets=["dipole"], metrics=metrics)
+    write_evaluation(tmp_path, "ethanol", 1, targets={"dipole": "e·Å"}, metrics=metrics)
     inputs = read_inputs(this_work, "quick", evaluations=[tmp_path])
     table = make_table("comparison", inputs)
     found = {row["metric"]: row for row in rows(table, "ethanol")}

@@ -17,7 +17,7 @@ from camp.report.declarations import (
 from camp.report.metrics import METRICS, shown_error
 from camp.report.paper import COLUMNS
 from camp.settings import read_yaml
-from camp.targets import TARGETS
+from camp.targets import ENERGY, FORCES, TARGETS
 
 from .conftest import PAPERS
 
@@ -187,10 +187,10 @@ def test_every_target_has_metrics(target):
     for statistic in ("mae", "rmse"):
         metric = METRICS[f"{target}_{statistic}"]
         assert (metric.quantity, metric.answered_by) == (target, "evaluation")
-        assert shown_error(target, statistic).key in {e.key for e in metric.units.values()}
+        assert shown_error(TARGETS[target], statistic).key in {e.key for e in metric.units.values()}
 
 
 def test_energies_and_forces_are_shown_in_thousandths():
-    energy, forces = shown_error("energy", "mae"), shown_error("forces", "rmse")
+    energy, forces = shown_error(ENERGY, "mae"), shown_error(FORCES, "rmse")
     assert (energy.key, energy.unit, energy.factor) == ("energy_mae_per_atom", "meV/atom", 1e3)
     assert (forces.key, forces.unit, forces.factor) == ("forces_rmse", "meV/Å", 1e3)

@@ -39,7 +39,7 @@ def test_section_of_copper_is_that_of_nye():
 
 def write_crystals(folder, predicted):
     evaluation = write_evaluation(
-        folder, "elastic", 1, architecture="carnet", targets=["elastic"], metrics={}
+        folder, "elastic", 1, architecture="carnet", targets={"elastic": "GPa"}, metrics={}
     )
     reference = np.array([cubic(*COPPER), cubic(107.3, 60.9, 28.3), cubic(250.0, 100.0, 75.0)])
     np.savez(

@@ -194,7 +194,7 @@ def test_a_row_for_each_architecture_and_a_panel_for_each_target(tmp_path, this_
 @pytest.mark.parametrize("kind", ["parity", "errors"])
 def test_other_targets_are_drawn_by_their_names(tmp_path, this_work, kind):
     metrics = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
-    file = write_evaluation(tmp_path, "water", 1, targets=["dipole"], metrics=metrics)
+    file = write_evaluation(tmp_path, "water", 1, targets={"dipole": "e·Å"}, metrics=metrics)
     random = np.random.default_rng(0)
     reference = random.normal(size=(20, 3))
     np.savez(

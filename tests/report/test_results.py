@@ -7,11 +7,12 @@ import pytest
 
 from camp.errors import InputError
 from camp.report.answers import answers
+from camp.report.metrics import METRICS
 from camp.report.paper import PaperNumber, read_paper_numbers
 from camp.report.provenance import Origin
 from camp.report.results import collect, mean_std
 
-from .conftest import PAPERS, write_evaluation
+from .conftest import PAPERS, write_analysis, write_evaluation
 
 NUMBERS = PAPERS / "camp" / "numbers.csv"
 
@@ -123,13 +124,24 @@ def test_number_that_nothing_answers():
     assert answers(stability, results)[0].missing == "no simulation answers this number"
 
 
+def test_a_drift_counts_by_its_size(tmp_path):
+    """Two runs that lose 3 neV per atom and ps each."""
+    printed = replace(
+        number("t2-lips-19000-stability"), metric=METRICS["energy_drift"], unit="µeV/atom/ps"
+    )
+    file = write_analysis(tmp_path, printed.answered_by_simulation, ensemble="nve", drift=-3e-9)
+    (answer,) = answers(printed, collect([], "quick", [file]))
+    assert answer.value == pytest.approx(3e-3)
+    assert (answer.runs, answer.std) == (2, 0.0)
+
+
 def test_targets_of_any_name_are_collected(tmp_path):
     metrics = {"dipole_mae": 0.02, "dipole_rmse": 0.03}
-    file = write_evaluation(tmp_path, "water", 1, targets=["dipole"], metrics=metrics)
+    file = write_evaluation(tmp_path, "water", 1, targets={"dipole": "e·Å"}, metrics=metrics)
     (group,) = collect([file], "quick").of_task("water")
-    assert group.targets == ("dipole",)
+    assert [*group.targets] == ["dipole"]
     assert group.values("dipole_mae") == [0.02]
-    write_evaluation(tmp_path, "water", 1, targets=["wings"])
+    write_evaluation(tmp_path, "water", 1, targets={"wings": "m"})
     with pytest.raises(InputError, match=r"seed-1\.json: no target 'wings'"):
         collect([file], "quick")
 

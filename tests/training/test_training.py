@@ -15,6 +15,7 @@ from camp.data.graphs import GraphDataset, LabelledBatch, collate
 from camp.errors import InputError
 from camp.evaluation.comparison import Comparison, evaluation_record
 from camp.graph import batch_graphs, build_graph
+from camp.memory import PeakMemory
 from camp.potential.derivatives import Results
 from camp.targets import ENERGY, FORCES
 from camp.training.average import decay, update_average
@@ -127,6 +128,13 @@ def test_training_leaves_model_metrics_and_summary(finished):
     summary = json.loads((finished / SUMMARY_FILE).read_text())
     assert summary["steps"] == 18
     assert summary["epochs"] == 6
+    assert summary["budget"] == {
+        "structures_per_step": 2,
+        "epochs": 6,
+        "steps": None,
+        "hours": None,
+    }
+    assert summary["peak_memory_bytes"] > 0 and summary["threads"] >= 1
     assert [row["epoch"] for row in metrics(finished)] == list("012345")
     assert kinds_of_checkpoints(finished) == {"finished"}
     assert list((finished / "tensorboard").rglob("events.*"))
@@ -277,6 +285,18 @@ def test_resumed_training_of_so_many_steps(tmp_path):
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 
 
+def test_memory_that_an_earlier_run_took_counts(tmp_path, monkeypatch):
+    data = clusters(6), clusters(3, seed=9)
+    large = PeakMemory(2**50, "an earlier run")
+    monkeypatch.setattr("camp.training.callbacks.peak_memory", lambda _: large)
+    with interrupted_in(3):
+        train(settings(), *data, seeds=[1], out=tmp_path)
+    monkeypatch.undo()
+    [summary] = train(settings(), *data, seeds=[1], out=tmp_path, resume=True)
+    assert summary["peak_memory_bytes"] == large.bytes
+    assert summary["peak_memory_of"] == large.of
+
+
 @pytest.mark.parametrize("damage", ["cut off", "garbled", "only the one before"])
 def test_damaged_checkpoint_is_noticed_and_the_one_before_serves(
     interrupted, finished, damage, capsys
@@ -378,11 +398,11 @@ def test_metrics_by_hand():
         reference={"energy": np.array([0.0, 4.0]), "forces": np.zeros((3, 3))},
     )
     found = comparison.metrics()
-    assert found["energy_mae"] == pytest.approx(1.5)
-    assert found["energy_rmse"] == pytest.approx(math.sqrt(2.5))
-    assert found["energy_mae_per_atom"] == pytest.approx(1.25)
-    assert found["forces_mae"] == pytest.approx(3 / 9)
-    assert found["forces_rmse"] == pytest.approx(math.sqrt(5 / 9))
+    assert found["energy"]["energy_mae"] == pytest.approx(1.5)
+    assert found["energy"]["energy_rmse"] == pytest.approx(math.sqrt(2.5))
+    assert found["energy"]["energy_mae_per_atom"] == pytest.approx(1.25)
+    assert found["forces"]["forces_mae"] == pytest.approx(3 / 9)
+    assert found["forces"]["forces_rmse"] == pytest.approx(math.sqrt(5 / 9))
     record = evaluation_record(comparison, unavailable={"energy": "why"}, task="t")
     assert record["metrics"]["energy_mae"] is None
     assert record["metrics"]["forces_mae"] == pytest.approx(3 / 9)

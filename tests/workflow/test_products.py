@@ -164,7 +164,8 @@ def test_a_table_over_the_scale_has_all_that_it_takes(tmp_path):
     inputs = quick.inputs_of_table("comparison")
     assert inputs["evaluations"] == quick.available.all_evaluations()
     assert "results/quick/training/water/camp-seed-1/training.json" in inputs["trainings"]
-    assert "analyses" not in inputs
+    assert inputs["analyses"] == quick.available.all_analyses()
+    assert inputs["speeds"] == quick.available.all_speeds()
 
 
 def test_figures_have_the_simulations_references_and_scans_that_they_declare(tmp_path):

@@ -302,6 +302,12 @@ def test_everything_at_the_smallest_scale(mended):
     assert shown == {"camp", "cace", "carnet"}
     assert all(float(row["seconds_per_training_step"]) > 0 for row in comparison)
     assert all(int(row["parameters"]) > 0 for row in comparison)
+    assert all(int(row["training_memory_bytes"]) > 0 for row in comparison)
+    assert {row["budget"] for row in comparison} == {"at most 6 steps; 4 structures a step"}
+    speeds = [row for row in comparison if row["metric"] == "md_steps_per_s"]
+    measured = {row["architecture"] for row in speeds if row["simulation"] == "ethanol"}
+    assert measured == {"camp"}
+    assert all(row["value"] or row["note"].startswith("missing: ") for row in speeds)
     assert {p.stem for p in (results / "notebooks").glob("*.html")} == {
         "training",
         "model",

@@ -10,4 +10,5 @@ ARCHITECTURE = Architecture(
     network="camp.models.cace.network:Cace",
     published=("camp.models.cace.published:read",),
     runtime="camp.models.cace.runtime.tabulated:TabulatedCace",
+    exported="camp.models.cace.runtime.exported:export",
 )

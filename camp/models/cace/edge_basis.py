@@ -91,7 +91,7 @@ class EdgeBasis:
     def _sums(self, narrow: Tensor, wide: Tensor) -> Tensor:
         """Shapes: narrow (p, n, K), wide (n, K, q); returns (n, M, p, q)."""
         functions, n, slots = self.radial.shape
-        edge = (self.radial[:, None] * narrow).view(-1, n, slots)
+        edge = (self.radial[:, None] * narrow).reshape(-1, n, slots)
         summed = torch.bmm(edge.movedim(0, 1), wide)
         return summed.view(n, functions, narrow.shape[0], wide.shape[2])
 

@@ -10,5 +10,6 @@ ARCHITECTURE = Architecture(
     network="camp.models.carnet.network:CarNet",
     targets=frozenset({"energy", "*"}),
     runtime="camp.models.carnet.runtime.tabulated:TabulatedCarNet",
+    exported="camp.models.carnet.runtime.exported:export",
     published=("camp.models.carnet.published:read",),
 )

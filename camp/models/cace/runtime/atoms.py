@@ -1,6 +1,7 @@
 """What a layer of CACE does on atoms, and its readout, from atoms.cpp."""
 
 import ctypes
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -43,6 +44,45 @@ class OfSent(NamedTuple):
 
     features: Copies | None
     basis: Copies | None
+
+
+@dataclass(frozen=True)
+class PackedAtoms:
+    """A layer of a trained model as atoms.cpp reads it, see there; weights are copied."""
+
+    program: Program
+    places: Tensor
+    mixing: Tensor
+    receiver: Tensor
+    memory: Tensor | None
+    heads: Tensor  # (inputs, outputs)
+    message: MessageBchi | None  # whose network the last outputs of the heads begin
+
+    @classmethod
+    def of(cls, model: Cace, layer: int, dtype: torch.dtype) -> "PackedAtoms":
+        passes = [part for part in model.passes if isinstance(part, MessagePass)]
+        before = passes[layer - 1] if layer else None
+        message = passes[layer].bchi if layer < len(passes) else None
+        memory = None if before is None else before.memory
+        n = model.settings.radial_functions
+        program, places = _products(model.symmetrisation)
+        heads = [_columns(part.weight, layer, model) for part in first_layers(model)]
+        if message is not None:
+            heads.append(linear_layers(message.network)[0].weight)
+        columns = torch.cat(heads).detach()  # (outputs, features · radial functions · channels)
+        columns = own_order(columns.view(len(columns), len(places), -1), n)
+        weights = torch.stack([w.detach().flatten(2) for w in model.mixing.weights])
+        receiver = model.sender if model.receiver is None else model.receiver
+        return cls(
+            program,
+            places,
+            # (degrees, channels, radial functions, raw ones)
+            weights.permute(0, 3, 2, 1).to(dtype).contiguous(),
+            (receiver.detach() * (1.0 if before is None else before.norm)).to(dtype).contiguous(),
+            None if memory is None else own_order(memory.detach(), n).to(dtype).contiguous(),
+            columns.permute(2, 1, 0).flatten(0, 1),
+            message,
+        )
 
 
 class CompiledReadout:
@@ -92,52 +132,28 @@ class CompiledAtoms:
             ("cace_atoms", "cace_atoms_backward"), model, dtype
         )
         self.readout = readout
-        passes = [part for part in model.passes if isinstance(part, MessagePass)]
-        before = passes[layer - 1] if layer else None
-        following = passes[layer] if layer < len(passes) else None
-        memory = None if before is None else before.memory
-        message = None if following is None else following.bchi
+        packed = PackedAtoms.of(model, layer, dtype)
         k, n = settings.embedding, settings.radial_functions
         self.values = k * k * n * sum(model.mixing.degrees)
         functions = Blocks(k * k * n, dtype)
         self.function_shape = functions.blocks, sum(model.mixing.degrees), functions.lanes
-
-        program, places = _products(model.symmetrisation)
-        products = Contractions(program)
-        heads = [_columns(part.weight, layer, model) for part in _first_layers(model)]
-        if message is not None:
-            heads.append(linear_layers(message.network)[0].weight)
-        columns = torch.cat(heads).detach()  # (outputs, features · radial functions · channels)
-        columns = own_order(columns.view(len(columns), len(places), -1), n)
-        weights = torch.stack([w.detach().flatten(2) for w in model.mixing.weights])
-        receiver = model.sender if model.receiver is None else model.receiver
-        kept = (
-            places,
-            weights.permute(0, 3, 2, 1),  # (degrees, channels, radial functions, raw ones)
-            receiver.detach() * (1.0 if before is None else before.norm),
-            None if memory is None else own_order(memory.detach(), n),
-        )
-        tensors = [
-            None
-            if tensor is None
-            else tensor.to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-            for tensor in kept
-        ]
-        matrix = Matrix(columns.permute(2, 1, 0).flatten(0, 1), dtype)
+        products, matrix = Contractions(packed.program), Matrix(packed.heads, dtype)
+        tensors = (packed.places, packed.mixing, packed.receiver, packed.memory)
         # The structure points into these.
         self._kept = (products, tensors, matrix)
         self._layer = _Layer(
             *(k, settings.raw_radial_functions, n),
             factors(model, layer),
             products,
-            len(places),
+            len(packed.places),
             *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
             matrix,
             readout.read,
             layer == 0,
         )
+        message = packed.message
         self.message = None if message is None else _PackedMessage(model, message, dtype)
-        self.has_memory = memory is not None
+        self.has_memory = packed.memory is not None
         self.is_first = layer == 0
 
     def kept(self, atoms: int, threads: int, dtype: torch.dtype) -> Kept:
@@ -227,7 +243,7 @@ def _functions(names: tuple[str, ...], model: Cace, dtype: torch.dtype) -> list[
     return addresses(names, source, dtype, highest_rank=settings.max_l, blocks=blocks)
 
 
-def _first_layers(model: Cace) -> list[torch.nn.Linear]:
+def first_layers(model: Cace) -> list[torch.nn.Linear]:
     """What reads B of all layers: the linear layer, if there is one, and the MLP's first."""
     linear = [] if model.readout.linear is None else [model.readout.linear]
     return [*linear, linear_layers(model.readout.mlp)[0]]

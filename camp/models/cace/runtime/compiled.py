@@ -55,12 +55,17 @@ class _Packed(NamedTuple):
     readout: CompiledReadout
 
 
+def refuse_uncompiled(model: Cace) -> None:
+    """:raises InputError: a model that there is no code for."""
+    if model.settings.triples_of_pairs:
+        raise InputError("the features of the oldest CACE models are not compiled")
+
+
 class CompiledCace(CompiledModel[Cace, _Packed]):
     """Energies of atoms from species and edges."""
 
     def __init__(self, model: Cace, splines: SplineTables, dtype: torch.dtype):
-        if model.settings.triples_of_pairs:
-            raise InputError("the features of the oldest CACE models are not compiled")
+        refuse_uncompiled(model)
         super().__init__(model, splines, dtype)
 
     def __call__(self, edges: Edges) -> dict[str, Tensor]:

@@ -29,8 +29,8 @@ class CompiledDecays:
         self, model: Cace, message: MessageAr, norm: float, cut: Tensor, dtype: torch.dtype
     ):
         settings = model.settings
-        layout = Blocks(settings.channels * settings.radial_functions, dtype)
-        self.blocks = layout.blocks
+        self._kept = (cut.to(dtype).flatten().contiguous(), *pack(model, message, norm, dtype))
+        self.blocks = self._kept[1].shape[1]
         self._forward, self._backward = addresses(
             ("cace_decays", "cace_decays_backward"),
             SOURCES / "decays.cpp",
@@ -38,11 +38,6 @@ class CompiledDecays:
             highest_rank=settings.max_l,
             coefficients=COEFFICIENTS,
         )
-        decays, prefactors = (
-            layout.pack(own_order(values.detach(), settings.radial_functions)[None])
-            for values in (message.decays, message.prefactors * norm)
-        )
-        self._kept = (cut.to(dtype).flatten().contiguous(), decays, prefactors)
 
     def structure(self, edges: EdgeRows) -> "_Decays":
         """What the code gets; the edges must outlive it."""
@@ -67,6 +62,17 @@ class CompiledDecays:
         vectors (n, K, 3), and write that with respect to A, to be added up over copies.
         """
         steps.add(self._backward, decays, basis, of_messages, of_vectors, of_basis)
+
+
+def pack(model: Cace, message: MessageAr, norm: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """ρ and g q of a message as decays.cpp reads them: (1, blocks, degrees, lanes)."""
+    settings = model.settings
+    layout = Blocks(settings.channels * settings.radial_functions, dtype)
+    decays, prefactors = (
+        layout.pack(own_order(values.detach(), settings.radial_functions)[None])
+        for values in (message.decays, message.prefactors * norm)
+    )
+    return decays, prefactors
 
 
 class _Decays(ctypes.Structure):

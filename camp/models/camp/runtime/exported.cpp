@@ -3,6 +3,7 @@
 // Between the layers go the features h^{t−1} with their channels mixed (Eq. 1), which the sums over
 // neighbours read. Compiled for one kind of model: see channels.hpp.
 
+#include <deque>
 #include <string>
 
 #include "atoms.hpp"
@@ -111,7 +112,7 @@ class ExportedCamp : public camp::LayeredModel {
 
     const Grid grid_;
     const Vector *first_;  // features of each species that the first layer reads
-    std::vector<LayerState> layers_;
+    std::deque<LayerState> layers_;
     std::vector<int64_t> order_;
     std::vector<Real> scalars_;                // or the derivatives with respect to them,
     std::vector<Vector> sums_;                 // as here

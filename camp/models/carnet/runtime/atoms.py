@@ -1,6 +1,7 @@
 """What a layer of CarNet does on atoms, from atoms.cpp."""
 
 import ctypes
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,64 @@ class Updated(NamedTuple):
     features: Tensor
     mixed: Tensor  # what the next layer sums over neighbours; often the same
     scalars: Tensor  # (n, channels), not in blocks
+
+
+@dataclass(frozen=True)
+class PackedMap:
+    """A channel map as atoms.cpp reads it, see there."""
+
+    ranks: int
+    sets: int  # one for each species, or one for all
+    matrices: Tensor
+    transposed: Tensor
+    biases: Tensor
+
+    @classmethod
+    def of(cls, module: nn.Module | None, layout: Blocks) -> "PackedMap":
+        """No map has no ranks."""
+        if module is None:
+            nothing = layout.pack(torch.empty(0, layout.channels))
+            return cls(0, 0, nothing, nothing, nothing)
+        matrices, biases = _matrices_and_biases(module)
+        sets, ranks = matrices.shape[:2]
+        packed, transposed = (layout.pack(m.flatten(0, 1)) for m in (matrices, matrices.mT))
+        return cls(ranks, sets, packed, transposed, layout.pack(biases))
+
+
+@dataclass(frozen=True)
+class PackedAtoms:
+    """A layer of a trained model as atoms.cpp reads it, see there; weights are copied."""
+
+    maps: dict[str, PackedMap]
+    plain_residual: int
+    program: Program
+    terms: Tensor
+    out_ranks: int
+    path_weights: Tensor
+    degree_weights: Tensor
+
+    @classmethod
+    def of(
+        cls, layer: CarNetLayer, following: CarNetLayer | None, ranks: int, layout: Blocks
+    ) -> "PackedAtoms":
+        program, terms = _products(layer.hyper, ranks)
+        modules = {
+            "moments": layer.moment_map,
+            "messages": layer.message_map,
+            "residual": layer.residual_map,
+            "following": None if following is None else following.input_map,
+        }
+        path_weights = _path_weights(layer.hyper, layout.channels)
+        degree_weights = _degree_weights(layer.hyper, layout.channels)
+        return cls(
+            {name: PackedMap.of(module, layout) for name, module in modules.items()},
+            layer.kept_ranks if layer.residual_map is None else 0,
+            program,
+            torch.tensor(terms),
+            layer.hyper.ranks,
+            layout.pack(path_weights[None]),
+            layout.pack(degree_weights[None]),
+        )
 
 
 class CompiledAtoms:
@@ -50,31 +109,22 @@ class CompiledAtoms:
             channels=channels,
             highest_rank=ranks - 1,
         )
-        self.layout = Blocks(channels, dtype)
-        self.out_ranks = layer.hyper.ranks
+        packed = PackedAtoms.of(layer, following, ranks, Blocks(channels, dtype))
+        products = Products(packed.program, dtype)
         # What the structure points into.
-        self._kept: list[object] = []
-        program, terms = _products(layer.hyper, ranks)
-        products = Products(program, dtype)
-        rows = torch.tensor(terms)
-        path_weights = _path_weights(layer.hyper, channels)
-        degree_weights = _degree_weights(layer.hyper, channels)
-        packed = [self.layout.pack(weights[None]) for weights in (path_weights, degree_weights)]
-        self._kept += [products, rows, packed]
-        self.mixes = following is not None and following.input_map is not None
-        plain = layer.residual_map is None
+        self._kept = packed, products
+        self.out_ranks = packed.out_ranks
+        self.mixes = packed.maps["following"].ranks > 0
         self._layer = _Layer(
-            self._map(layer.moment_map),
-            self._map(layer.message_map),
-            self._map(layer.residual_map),
-            self._map(None if following is None else following.input_map),
-            layer.kept_ranks if plain else 0,
+            *(_ChannelMap.of(packed_map) for packed_map in packed.maps.values()),
+            packed.plain_residual,
             products,
-            len(rows),
+            len(packed.terms),
             in_ranks,
-            self.out_ranks,
-            rows.data_ptr(),
-            *(tensor.data_ptr() for tensor in packed),
+            packed.out_ranks,
+            packed.terms.data_ptr(),
+            packed.path_weights.data_ptr(),
+            packed.degree_weights.data_ptr(),
         )
 
     def forward(
@@ -108,17 +158,6 @@ class CompiledAtoms:
         """
         given = (self._layer, species, moments, of_scalars, of_updated, of_mixed)
         steps.add(self._backward, *given, of_sums, of_features, together=True)
-
-    def _map(self, module: nn.Module | None) -> "_ChannelMap":
-        if module is None:
-            return _ChannelMap(0, 0, None, None, None)
-        matrices, biases = _matrices_and_biases(module)
-        species, ranks = matrices.shape[:2]
-        packed = [self.layout.pack(m.flatten(0, 1)) for m in (matrices, matrices.mT)]
-        packed.append(self.layout.pack(biases))
-        self._kept.append(packed)
-        places = (tensor.data_ptr() for tensor in packed)
-        return _ChannelMap(ranks, species > 1, *places)
 
 
 def _matrices_and_biases(module: nn.Module) -> tuple[Tensor, Tensor]:
@@ -172,6 +211,12 @@ class _ChannelMap(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("ranks", "by_species")),
         *((name, ctypes.c_void_p) for name in ("matrices", "transposed", "biases")),
     )
+
+    @classmethod
+    def of(cls, packed: PackedMap) -> "_ChannelMap":
+        """The argument must outlive it."""
+        tensors = (packed.matrices, packed.transposed, packed.biases)
+        return cls(packed.ranks, packed.sets > 1, *(tensor.data_ptr() for tensor in tensors))
 
 
 class _Layer(ctypes.Structure):

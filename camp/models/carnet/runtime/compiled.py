@@ -21,6 +21,40 @@ from camp.runtime.splines import SplineTables
 from camp.runtime.team import Copies, Steps
 
 
+class Part(NamedTuple):
+    """One layer of a trained model, the next, if there is one, the ranks of its features, and its
+    part of the readout.
+    """
+
+    layer: CarNetLayer
+    following: CarNetLayer | None
+    in_ranks: int
+    readout: list[nn.Linear]
+
+
+def parts_of(model: CarNet) -> list[Part]:
+    """A trained model of energies layer by layer."""
+    assert model.energy is not None
+    layers = [layer for layer in model.layers if isinstance(layer, CarNetLayer)]
+    readouts = [[part] for part in model.energy.linear if isinstance(part, nn.Linear)]
+    readouts.append(linear_layers(model.energy.mlp))
+    in_ranks = [1, *(layer.hyper.ranks for layer in layers[:-1])]
+    parts = zip(layers, [*layers[1:], None], in_ranks, readouts, strict=True)
+    return [Part(*part) for part in parts]
+
+
+def first_features(model: CarNet, layout: Blocks) -> tuple[Tensor, Tensor | None]:
+    """The features of each species that the first layer gets, and what it sums over neighbours if
+    that is something else: (species, blocks, 1, lanes).
+    """
+    first, input_map = model.embedding.detach()[:, None, :], parts_of(model)[0].layer.input_map
+    if input_map is None:
+        return layout.pack(first), None
+    with torch.no_grad():
+        (mixed,) = input_map([first], torch.eye(model.species).to(first))
+    return layout.pack(first), layout.pack(mixed)
+
+
 class _Layer(NamedTuple):
     """Sums over neighbours, what follows on atoms, and the layer's part of the energy."""
 
@@ -66,41 +100,33 @@ class CompiledCarNet(CompiledModel[CarNet, _Packed]):
 
     def _pack(self, dtype: torch.dtype) -> _Packed:
         model, settings = self.model, self.model.settings
-        layers = [layer for layer in model.layers if isinstance(layer, CarNetLayer)]
-        assert model.energy is not None
-        readouts = [[part] for part in model.energy.linear if isinstance(part, nn.Linear)]
-        readouts.append(linear_layers(model.energy.mlp))
-        compiled, in_ranks = [], 1
-        for number, layer in enumerate(layers):
-            following = layers[number + 1] if number + 1 < len(layers) else None
-            moments = CompiledMoments(
-                layer.atomic.paths,
-                self.splines.table(number),
-                in_ranks=in_ranks,
-                channels=settings.channels,
-                dtype=dtype,
+        layers = [
+            _Layer(
+                CompiledMoments(
+                    part.layer.atomic.paths,
+                    self.splines.table(number),
+                    in_ranks=part.in_ranks,
+                    channels=settings.channels,
+                    dtype=dtype,
+                ),
+                CompiledAtoms(
+                    part.layer,
+                    part.following,
+                    in_ranks=part.in_ranks,
+                    ranks=settings.max_rank + 1,
+                    channels=settings.channels,
+                    dtype=dtype,
+                ),
+                CompiledReadout(part.readout, dtype),
             )
-            atoms = CompiledAtoms(
-                layer,
-                following,
-                in_ranks=in_ranks,
-                ranks=settings.max_rank + 1,
-                channels=settings.channels,
-                dtype=dtype,
-            )
-            compiled.append(_Layer(moments, atoms, CompiledReadout(readouts[number], dtype)))
-            in_ranks = layer.hyper.ranks
-        layout = Blocks(settings.channels, dtype)
-        first = model.embedding.detach()[:, None, :]
-        mixed = first
-        if layers[0].input_map is not None:
-            with torch.no_grad():
-                (mixed,) = layers[0].input_map([first], torch.eye(model.species).to(first))
+            for number, part in enumerate(parts_of(model))
+        ]
+        first, mixed = first_features(model, Blocks(settings.channels, dtype))
         repulsion = model.repulsion
         return _Packed(
-            layout.pack(first),
-            layout.pack(mixed),
-            compiled,
+            first,
+            first if mixed is None else mixed,
+            layers,
             None if repulsion is None else CompiledRepulsion(repulsion, dtype),
         )
 

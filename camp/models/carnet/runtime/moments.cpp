@@ -8,10 +8,8 @@
 // edge.hpp the preprocessor names COMPONENTS of moments (c; of m there are as many),
 // FEATURE_COMPONENTS (a) and PATHS. Arrays with channels are blocked.
 
-#include "channels.hpp"
-#include "edge.hpp"
+#include "moments.hpp"
 #include "ordered.hpp"
-#include "products.hpp"
 
 namespace {
 
@@ -19,31 +17,6 @@ constexpr int components = COMPONENTS, feature_components = FEATURE_COMPONENTS, 
 
 // Blocks of channels whose values stay in registers together.
 constexpr int together = blocks % 4 == 0 ? 4 : blocks % 3 == 0 ? 3 : blocks % 2 == 0 ? 2 : 1;
-
-}  // namespace
-
-// What a path adds to one component of the moments: entries (c, a, m) from begin to end − 1.
-struct Row {
-    int64_t path, moment, begin, end;
-};
-
-// Row-major arrays of `width` neighbour slots for each atom.
-struct Edges {
-    int64_t width;
-    Grid grid;
-    int64_t polyadic_entries, rows, entries;
-    const TableEntry *polyadic;  // D_c from monomials: (c, monomial, 0)
-    const Row *row;
-    const TableEntry *entry;
-    const int64_t *neighbours;  // (atoms, width)
-    const bool *mask;           // (atoms, width)
-    const Real *vectors;        // (atoms, width, 3)
-    int64_t *order;             // (atoms, width), see ordered.hpp
-    const Vector *table;        // blocked: (intervals, blocks, COEFFICIENTS, paths)
-    const Vector *features;     // blocked: (atoms, blocks, feature components)
-};
-
-namespace {
 
 constexpr int64_t tile_atoms = atoms_in_cache(blocks * components * vector_bytes);
 
@@ -170,6 +143,6 @@ void moments_backward(const Part &part, const Edges *edges, const Vector *of_mom
 
 }  // namespace
 
-EXPORT(carnet_order, order)
-EXPORT(carnet_moments, moments)
-EXPORT(carnet_moments_backward, moments_backward)
+EXPORT(OF_FEATURES(carnet_order, FEATURE_COMPONENTS), order)
+EXPORT(OF_FEATURES(carnet_moments, FEATURE_COMPONENTS), moments)
+EXPORT(OF_FEATURES(carnet_moments_backward, FEATURE_COMPONENTS), moments_backward)

@@ -2,7 +2,9 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +17,8 @@ from camp.runtime.library import Blocks, addresses
 from camp.runtime.products import packed_entries, sparse
 from camp.runtime.splines import COEFFICIENTS, SplineTables
 from camp.runtime.team import Copies, Steps, threads_for
+
+FUNCTIONS = ("order", "moments", "moments_backward")
 
 
 def components(ranks: int) -> int:
@@ -37,6 +41,32 @@ class CompiledEdges:
     def run(self, steps: Steps) -> None:
         """Each thread for the same atoms in all lists of steps."""
         steps.run(self.atoms, self.threads)
+
+
+@dataclass(frozen=True)
+class PackedMoments:
+    """The moments of a layer as moments.cpp reads them, see there."""
+
+    table: Tensor
+    polyadic: np.ndarray
+    rows: Tensor
+    entries: np.ndarray
+
+    @classmethod
+    def of(cls, paths: Sequence[Sequence[Path]], table: Tensor, layout: Blocks) -> "PackedMoments":
+        """Arguments as for :class:`CompiledMoments`."""
+        polyadic = [
+            (components(rank) + m, monomials_below(rank) + monomial, 0, value)
+            for rank in range(len(paths))
+            for monomial, m, _, value in sparse(polyadic_matrix(rank)[..., None])
+        ]
+        rows, entries = _rows_and_entries([path for into in paths for path in into])
+        return cls(
+            layout.pack(table.unflatten(2, (-1, layout.channels))),
+            packed_entries(polyadic, layout.dtype),
+            torch.tensor(rows).view(-1, 4),
+            packed_entries(entries, layout.dtype),
+        )
 
 
 class CompiledMoments:
@@ -63,10 +93,9 @@ class CompiledMoments:
         ranks = len(paths)
         self.layout = Blocks(channels, dtype)
         self.components = components(ranks)
-        self.table = self.layout.pack(table.unflatten(2, (-1, channels)))
-        names = ("carnet_order", "carnet_moments", "carnet_moments_backward")
+        self._packed = packed = PackedMoments.of(paths, table, self.layout)
         self._order, self._forward, self._backward = addresses(
-            names,
+            [f"carnet_{name}_{components(in_ranks)}" for name in FUNCTIONS],
             SOURCES / "moments.cpp",
             dtype,
             channels=channels,
@@ -76,24 +105,17 @@ class CompiledMoments:
             paths=sum(map(len, paths)),
             coefficients=COEFFICIENTS,
         )
-        polyadic = [
-            (components(rank) + m, monomials_below(rank) + monomial, 0, value)
-            for rank in range(ranks)
-            for monomial, m, _, value in sparse(polyadic_matrix(rank)[..., None])
-        ]
-        rows, entries = _rows_and_entries([path for into in paths for path in into])
-        self._kept = (
-            packed_entries(polyadic, dtype),
-            torch.tensor(rows).view(-1, 4),
-            packed_entries(entries, dtype),
+        self._sizes = (len(packed.polyadic), len(packed.rows), len(packed.entries))
+        self._places = (
+            packed.polyadic.ctypes.data,
+            packed.rows.data_ptr(),
+            packed.entries.ctypes.data,
         )
-        polyadic_entries, row, entry = self._kept
-        self._sizes = (len(polyadic), len(rows), len(entries))
-        self._places = (polyadic_entries.ctypes.data, row.data_ptr(), entry.ctypes.data)
 
     def structure(self, edges: CompiledEdges, features: Tensor) -> "_Edges":
         """What the code gets; the arguments must outlive it."""
-        tensors = (edges.neighbours, edges.mask, edges.vectors, edges.order, self.table, features)
+        shared = (edges.neighbours, edges.mask, edges.vectors, edges.order)
+        tensors = (*shared, self._packed.table, features)
         places = (tensor.data_ptr() for tensor in tensors)
         return _Edges(edges.width, *edges.grid, *self._sizes, *self._places, *places)
 

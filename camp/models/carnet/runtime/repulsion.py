@@ -21,12 +21,7 @@ class CompiledRepulsion:
     def __init__(self, repulsion: ZblRepulsion, dtype: torch.dtype):
         names = ("carnet_repulsion", "carnet_repulsion_backward")
         self._forward, self._backward = addresses(names, SOURCES / "repulsion.cpp", dtype)
-        softplus = nn.functional.softplus
-        charges = repulsion.table("charges").detach().double()
-        screening = charges ** softplus(repulsion.power.detach().double())
-        radii = repulsion.table("radii").detach().double()
-        self._tables = (charges * (0.5 * COULOMB) ** 0.5, screening, radii)
-        length = softplus(repulsion.length.detach().double()).item()
+        self._tables, length = pack(repulsion)
         self._given = (repulsion.smooth, repulsion.cutoff, length)
 
     def structure(self, edges: CompiledEdges) -> "_Repulsion":
@@ -43,6 +38,16 @@ class CompiledRepulsion:
     ) -> None:
         """Add to the derivative with respect to edge vectors (n, K, 3)."""
         steps.add(self._backward, repulsion, of_energies, of_vectors)
+
+
+def pack(repulsion: ZblRepulsion) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
+    """Charges, screening and radii as repulsion.cpp reads them, and the length in Å."""
+    softplus = nn.functional.softplus
+    charges = repulsion.table("charges").detach().double()
+    screening = charges ** softplus(repulsion.power.detach().double())
+    radii = repulsion.table("radii").detach().double()
+    length = softplus(repulsion.length.detach().double()).item()
+    return (charges * (0.5 * COULOMB) ** 0.5, screening, radii), length
 
 
 class _Repulsion(ctypes.Structure):

@@ -1,0 +1,28 @@
+"""The most memory that this process has taken so far."""
+
+import resource
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """How much, and what was counted."""
+
+    bytes: int
+    of: str
+
+    def record(self) -> dict[str, Any]:
+        """What files keep of it."""
+        return {"peak_memory_bytes": self.bytes, "peak_memory_of": self.of}
+
+
+def peak_memory(device: torch.device | str) -> PeakMemory:
+    """That of tensors on a GPU, else that of the whole process with its libraries."""
+    if torch.device(device).type == "cuda":
+        return PeakMemory(torch.cuda.max_memory_allocated(device), "tensors on the GPU")
+    # Linux counts in KiB.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return PeakMemory(peak, "the whole process, libraries included")
