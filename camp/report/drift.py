@@ -16,9 +16,10 @@ from camp.report.panels import foot_text, mark
 from camp.report.paper import significant
 from camp.report.results import mean_std
 from camp.report.simulations import Analysis
-from camp.report.style import COLOURS, make_figure, say_missing
+from camp.report.style import COLOURS, make_figure, make_room, say_missing
 
 _LINES = ("-", "--", ":", "-.")
+_UNITS = {"µeV": 1e6, "meV": 1e3}
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,16 @@ def _draw_energies(panel: Axes, found: Sequence[tuple[_Convention, Analysis]]) -
             panel.plot(times, 1e3 * run, look.line, color=look.colour, linewidth=1.1, label=label)
             label = ""
     panel.set(xlabel="Time (ps)", ylabel="Conserved energy − first value (meV/atom)")
-    panel.margins(x=0, y=0.25)
-    panel.legend(frameon=False, fontsize=8, loc="upper left")
+    panel.margins(x=0)
+    make_room(panel, panel.legend(frameon=False, fontsize=8, loc="upper left"))
 
 
 def _drift_text(analysis: Analysis) -> str:
-    """The drift, mean (std) over runs, in µeV or, from a thousand on, meV; or why there is none."""
+    """The drift, mean (std) over runs, in the unit of its size; or why there is none."""
     if not analysis.drifts:
         return analysis.why_not("energy")
-    large = max(map(abs, analysis.drifts)) >= 1e-3
-    factor, unit = (1e3, "meV") if large else (1e6, "µeV")
+    largest = max(map(abs, analysis.drifts))
+    unit, factor = next((u for u in _UNITS.items() if u[1] * largest < 1e3), ("eV", 1.0))
     text = significant(*mean_std([factor * drift for drift in analysis.drifts]))
     return f"{text.replace('-', '−')} {unit}/atom/ps"
 
@@ -164,8 +165,8 @@ def _draw_pairs(panel: Axes, scans: Sequence[PairScan]) -> None:
         )
     panel.axvline(scans[0].cutoff, color="#444444", linewidth=0.8, linestyle=":")
     panel.set(xlabel="Distance (Å)", ylabel="Energy − energy beyond the cutoff (meV)")
-    panel.margins(x=0, y=0.2)
-    panel.legend(frameon=False, fontsize=8)
+    panel.margins(x=0)
+    make_room(panel, panel.legend(frameon=False, fontsize=8, loc="upper left"))
 
 
 def _pair_text(scan: PairScan) -> str:

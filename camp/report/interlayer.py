@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from camp.data.bilayers import STACKINGS, build_bilayer
 from camp.errors import InputError
@@ -18,16 +19,18 @@ from camp.report.inputs import Inputs
 from camp.report.panels import mark
 from camp.report.paper import significant
 from camp.report.results import mean_std
-from camp.report.style import COLOURS, DENSITY, make_figure, missing_figure
+from camp.report.style import COLOURS, DENSITY, make_figure, make_room, missing_figure
 
 _BOTTOM, _TOP = COLOURS[0], COLOURS[2]
-# Colour and marker of the stackings whose curves are drawn, as in the paper.
-_CURVES = {"AB": (COLOURS[0], "o"), "AA": (COLOURS[1], "s")}
+# Colour, line and marker of the stackings whose curves are drawn; AB shows through AA.
+_CURVES = {"AB": (COLOURS[0], "-", "o"), "AA": (COLOURS[1], "--", "s")}
 # Å; the paper's zero of the layer distance.
 _LAYER_DISTANCE = 3.4
 # Of the drawings, in lattice constants: bonds are 0.577 long, second neighbours 1 apart.
 _BONDED = 0.6
 _WINDOW = np.array([2.05, 1.5])
+# meV/atom; to which differences are given, as in the paper.
+_ROUNDING = 0.01
 _NAMES = {"SP-AB": "SP − AB", "AA-AB": "AA − AB"}
 
 
@@ -65,16 +68,20 @@ def interlayer(declared: FigureDeclaration, inputs: Inputs) -> Figure:
         reason = "; ".join(dict.fromkeys(reasons)) or f"no scan of bilayers at scale {scale}"
         return missing_figure(declared.heading, scale, reason)
     figure, panels = make_figure(
-        declared.heading, _foot(models, scale), rows=2, columns=3, size=(10.5, 6.6)
+        declared.heading,
+        _foot(models, scale),
+        rows=2,
+        columns=3,
+        size=(10.5, 6.8),
+        heights=(2, 3),
     )
     mark(panels[0, 0], "a")
     for panel, name in zip(panels[0], STACKINGS, strict=True):
         _draw_stacking(panel, name)
-    mark(panels[1, 0], "b")
+    for panel, letter in zip(panels[1], "bcd", strict=True):
+        mark(panel, letter, pad=16)
     _draw_curves(panels[1, 0], models)
-    mark(panels[1, 1], "c")
     _draw_surface(figure, panels[1, 1], models)
-    mark(panels[1, 2], "d")
     _draw_path(panels[1, 2], models)
     return figure
 
@@ -137,6 +144,12 @@ def _foot(models: Sequence[InterlayerScan], scale: str) -> str:
         f"Total energies of all {first['mae']['total_energy_bilayers']} rigid bilayers: MAE "
         f"{significant(*total)} meV/atom",
     ]
+    errors = [m.content["mae"]["interlayer_meV_per_atom"] for m in models]
+    if known := [error for error in errors if error is not None]:
+        parts.append(
+            f"Interlayer energies: MAE {significant(*mean_std(known))} meV/atom "
+            f"({first['mae']['interlayer_bilayers']} bilayers, all stackings)"
+        )
     parts += dict.fromkeys(note for m in models if (note := m.content.get("note")))
     if first["generated"]:
         parts.append("Results on generated data are not comparable with the paper")
@@ -177,9 +190,9 @@ def _draw_curves(panel: Axes, models: Sequence[InterlayerScan]) -> None:
     at = first.array("references", "distance_A") - _LAYER_DISTANCE
     reference = _mean(models, "references", "reference_interlayer_meV_per_atom")
     lowest = np.nanmin(reference)
-    for name, (colour, marker) in _CURVES.items():
+    for name, (colour, line, marker) in _CURVES.items():
         values = np.array([model.array("curves", name) for model in models])
-        _draw_band(panel, offsets, values, colour, name)
+        _draw_band(panel, offsets, values, colour, name, line)
         chosen = (stackings == name) & ~np.isnan(reference)
         _draw_dots(panel, at[chosen], reference[chosen], colour, marker)
         lowest = min(lowest, values.mean(0)[offsets > -0.5].min())
@@ -188,13 +201,17 @@ def _draw_curves(panel: Axes, models: Sequence[InterlayerScan]) -> None:
     panel.set_xlim(-0.75, max(farthest, 2.0) + 0.3)
     panel.set_ylim(-1.25 * abs(lowest), 1.1 * abs(lowest))
     panel.set(xlabel="Δd = d − 3.4 Å (Å)", ylabel=r"$E_\mathrm{int}$ (meV/atom)")
-    panel.legend(handles=[*panel.get_legend_handles_labels()[0], _dots()], **_LEGEND)
-    errors = [model.content["mae"]["interlayer_meV_per_atom"] for model in models]
-    known = [error for error in errors if error is not None]
-    if known:
-        count = first.content["mae"]["interlayer_bilayers"]
-        text = f"MAE {significant(*mean_std(known))} meV/atom\n({count} bilayers, all stackings)"
-        _write(panel, text, (0.97, 0.04), ha="right", va="bottom")
+    # Above the panel: a model without training may be anywhere in it.
+    panel.legend(
+        handles=[*panel.get_legend_handles_labels()[0], _dots()],
+        frameon=False,
+        fontsize=8,
+        ncols=3,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+    )
 
 
 def _draw_surface(figure: Figure, panel: Axes, models: Sequence[InterlayerScan]) -> None:
@@ -213,7 +230,13 @@ def _draw_surface(figure: Figure, panel: Axes, models: Sequence[InterlayerScan])
     panel.plot(*path.T, color="white", linewidth=1.0, linestyle="--")
     for name, place in STACKINGS.items():
         panel.annotate(
-            name, place, xytext=(6, 5), textcoords="offset points", color="white", fontsize=8
+            name,
+            place,
+            xytext=(6, 5),
+            textcoords="offset points",
+            color="white",
+            fontsize=8,
+            path_effects=[withStroke(linewidth=2, foreground="#222222")],
         )
     panel.scatter(
         points[:, 0],
@@ -239,49 +262,54 @@ def _draw_path(panel: Axes, models: Sequence[InterlayerScan]) -> None:
     values = np.array([model.array("path", "model_meV_per_atom") for model in models])
     _draw_band(panel, models[0].array("path", "position_A"), values, COLOURS[0], "")
     _draw_dots(panel, path["reference_position_A"], path["reference_meV_per_atom"], COLOURS[0], "o")
-    for name, place in zip(path["stackings"], path["stackings_position_A"], strict=True):
-        panel.axvline(place, color="#444444", linewidth=0.6, linestyle=":")
-        panel.annotate(
-            name,
-            (place, 0.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, 4),
-            textcoords="offset points",
-            fontsize=8,
-        )
+    panel.margins(x=0.03)
+    panel.set_ylim(panel.get_ylim())
+    panel.vlines(
+        path["stackings_position_A"],
+        panel.get_ylim()[0],
+        panel.dataLim.y1,
+        color="#444444",
+        linewidth=0.6,
+        linestyle=":",
+    )
+    names = panel.secondary_xaxis("top")
+    names.set_xticks(path["stackings_position_A"], path["stackings"], fontsize=8)
+    names.tick_params(length=0)
+    panel.tick_params(top=False)
     panel.set(xlabel="Shift of the top layer (Å)")
     panel.set_ylabel(f"E − E(AB) at {path['distance_A']:g} Å (meV/atom)")
-    # Room for the name of the last stacking on the right, for the numbers above.
-    panel.set_xlim(-0.06, 1.13 * path["position_A"][-1])
-    low, high = panel.get_ylim()
-    panel.set_ylim(low - 0.1 * (high - low), high + 0.4 * (high - low))
     fixed = f"at {path['distance_A']:g} Å"
-    lines = ["model (reference), meV/atom"]
+    lines = ["model / reference, meV/atom"]
     for kind, place in (("own_minimum", "own minima"), ("fixed_distance", fixed)):
         lines += [
             f"{label}, {place}: {_difference(models, kind, key)}" for key, label in _NAMES.items()
         ]
-    _write(panel, "\n".join(lines), (0.04, 0.96), ha="left", va="top")
+    text = "\n".join(lines)
+    style: dict[str, Any] = {"fontsize": 7.5, "linespacing": 1.4, "va": "top"}
+    make_room(panel, panel.text(0.04, 0.97, text, transform=panel.transAxes, **style))
 
 
 def _difference(models: Sequence[InterlayerScan], kind: str, key: str) -> str:
-    """'0.81 (0.58)': the models' mean ± their standard deviation, and the reference's."""
+    """'0.81 (0.12) / 0.58': the models' mean and standard deviation, and the reference."""
     found = [model.content["differences"][kind][key] for model in models]
     values = [one["model_meV_per_atom"] for one in found if one["model_meV_per_atom"] is not None]
     reference = found[0]["reference_meV_per_atom"]
     mean, std = mean_std(values) if len(values) == len(models) else (None, None)
-    own = "no minimum" if mean is None else f"{mean:.2f}" + (f" ± {std:.2f}" if std else "")
-    return f"{own} ({'unknown' if reference is None else f'{reference:.2f}'})".replace("-", "−")
+    own = "no minimum" if mean is None else significant(mean, std, std or _ROUNDING)
+    known = "unknown" if reference is None else f"{reference:.2f}"
+    return f"{own} / {known}".replace("-", "−")
 
 
 def _mean(models: Sequence[InterlayerScan], section: str, key: str) -> np.ndarray:
     return np.mean([model.array(section, key) for model in models], axis=0)
 
 
-def _draw_band(panel: Axes, x: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
+def _draw_band(
+    panel: Axes, x: np.ndarray, values: np.ndarray, colour: str, label: str, line: str = "-"
+) -> None:
     """Mean over models (models, points) as a line, one standard deviation as a band."""
     mean = values.mean(axis=0)
-    panel.plot(x, mean, color=colour, linewidth=1.5, label=label)
+    panel.plot(x, mean, line, color=colour, linewidth=1.5, label=label)
     if len(values) > 1:
         std = values.std(axis=0, ddof=1)
         panel.fill_between(x, mean - std, mean + std, color=colour, alpha=0.25, linewidth=0)
@@ -291,14 +319,6 @@ def _draw_dots(panel: Axes, x: Any, y: Any, colour: str, marker: str) -> None:
     panel.plot(x, y, marker, color=colour, markersize=4.5, markerfacecolor="none")
 
 
-_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8, "loc": "upper right"}
-
-
 def _dots() -> Line2D:
     look: dict[str, Any] = {"marker": "o", "markersize": 4.5, "markerfacecolor": "none"}
     return Line2D([], [], color="#444444", linestyle="none", label="reference", **look)
-
-
-def _write(panel: Axes, text: str, place: tuple[float, float], **how: str) -> None:
-    style: dict[str, Any] = {"fontsize": 7.5, "linespacing": 1.4, **how}
-    panel.text(*place, text, transform=panel.transAxes, **style)

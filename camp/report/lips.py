@@ -17,7 +17,7 @@ from camp.report.panels import (
 )
 from camp.report.paper import PaperNumber
 from camp.report.simulations import Analysis, Profile, read_reference
-from camp.report.style import COLOURS, make_figure, say_missing
+from camp.report.style import COLOURS, make_figure, make_room, say_missing
 
 _TRIPLE = "S-P-S"
 
@@ -99,7 +99,7 @@ def _draw_rdf(panel: Axes, analysis: Analysis, reference: Analysis | None) -> No
         draw_reference(panel, other.x[shown], other.mean[shown], label)
     panel.set(xlabel="r (Å)", ylabel="Radial distribution function g(r)", xlim=(1.0, limit))
     panel.set_ylim(bottom=0)
-    panel.legend(frameon=False, fontsize=8)
+    make_room(panel, panel.legend(frameon=False, fontsize=8, loc="upper right"))
 
 
 def _draw_angles(panel: Axes, analysis: Analysis, reference: Analysis | None) -> None:
@@ -117,9 +117,8 @@ def _draw_angles(panel: Axes, analysis: Analysis, reference: Analysis | None) ->
         ylabel="Angular distribution function (1/°)",
         xlim=(max(occupied[0] - 10, 0), min(occupied[-1] + 10, 180)),
     )
-    # Room for the legend above the curves.
-    panel.set_ylim(0, 1.25 * panel.get_ylim()[1])
-    panel.legend(frameon=False, fontsize=8, loc="upper left")
+    panel.set_ylim(bottom=0)
+    make_room(panel, panel.legend(frameon=False, fontsize=8, loc="upper left"))
 
 
 def _draw_motion(

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from camp.report.paper import PaperNumber, significant
 from camp.report.results import TaskResult, mean_std
 from camp.report.simulations import Analysis, Displacement, Profile
-from camp.report.style import COLOURS, provenance_text
+from camp.report.style import COLOURS, make_room, provenance_text
 
 REFERENCE_COLOUR = "#222222"
 DIFFUSION_UNIT = "10⁻⁵ cm²/s"
@@ -29,9 +30,9 @@ def foot_text(
     return ". ".join(parts) + "."
 
 
-def mark(panel: Axes, letter: str) -> None:
-    """The letter by which the text speaks of a panel."""
-    panel.set_title(letter, loc="left", fontsize=11, fontweight="bold")
+def mark(panel: Axes, letter: str, pad: float | None = None) -> None:
+    """The letter by which the text speaks of a panel, so many points above it."""
+    panel.set_title(letter, loc="left", fontsize=11, fontweight="bold", pad=pad)
 
 
 def draw_profile(
@@ -57,7 +58,8 @@ def diffusion_text(displacement: Displacement) -> str:
     if not displacement.diffusion:
         return f"no D: {displacement.reason}"
     mean, std = mean_std([1e5 * value for value in displacement.diffusion])
-    return f"D = {significant(mean, std)} · {DIFFUSION_UNIT}"
+    uncertainty = max(std or 0.0, 1e5 * displacement.uncertainty)
+    return f"D = {significant(mean, std, uncertainty)} · {DIFFUSION_UNIT}"
 
 
 def draw_displacement(
@@ -67,7 +69,7 @@ def draw_displacement(
     reference: Displacement | None = None,
     reported: PaperNumber | None = None,
 ) -> None:
-    """The MSD of each run, the window of the fit shaded, the diffusivity as text above.
+    """The MSD of each run, the window of the fit shaded, the diffusivity above.
 
     :param reference: drawn dashed, as far as our time goes.
     :param reported: the paper's diffusivity.
@@ -80,26 +82,31 @@ def draw_displacement(
             linewidth=1.1,
             label=f"run {k + 1}",
         )
-    if displacement.fit:
-        panel.axvspan(*displacement.fit, color="#ececec", zorder=0)
     if reference:
         for run in reference.runs:
             times = reference.times[: len(run)]
             shown = times <= displacement.times[-1]
             draw_reference(panel, times[shown], run[shown], "AIMD")
+    panel.set(xlabel="Time (ps)", ylabel=f"MSD of {displacement.species} (Å²)")
+    panel.margins(x=0)
+    panel.set_ylim(bottom=0)
     lines = [f"this work: {diffusion_text(displacement)}"]
     if displacement.fit:
         start, end = displacement.fit
         lines[0] += f"\n  (slope from {start:g} to {end:g} ps, shaded)"
+        highest = panel.dataLim.y1
+        panel.add_patch(Rectangle((start, 0), end - start, highest, color="#ececec", zorder=0))
     if reference:
         lines.append(f"AIMD: {diffusion_text(reference)}")
     if reported:
         lines.append(f"paper (reported): D = {reported.shown} · {DIFFUSION_UNIT}")
-    panel.set(xlabel="Time (ps)", ylabel=f"MSD of {displacement.species} (Å²)")
-    panel.margins(x=0)
-    panel.set_ylim(bottom=0)
-    # Room for the text above the curves, and for the legend below them.
-    panel.set_ylim(top=1.45 * panel.get_ylim()[1])
-    text = "\n".join(lines)
-    panel.text(0.03, 0.97, text, transform=panel.transAxes, va="top", fontsize=8, linespacing=1.4)
-    panel.legend(frameon=False, fontsize=8, loc="lower right")
+    legend = panel.legend(
+        title="\n".join(lines),
+        title_fontproperties={"size": 8},
+        alignment="left",
+        frameon=False,
+        fontsize=8,
+        ncols=3,
+        loc="upper left",
+    )
+    make_room(panel, legend)

@@ -1,7 +1,6 @@
 """The numbers that a paper prints, and what of ours answers each of them."""
 
 import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,10 +92,24 @@ def with_std(value: float, std: float | None, decimals: int, std_decimals: int) 
     return text if std is None else f"{text} ({std:.{std_decimals}f})"
 
 
-def significant(value: float, std: float | None) -> str:
-    """Three significant digits, a standard deviation with as many decimals."""
-    decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 2
-    return with_std(value, std, decimals, decimals)
+def significant(value: float, std: float | None, uncertainty: float | None = None) -> str:
+    """Three significant digits, or as many as the uncertainty allows: up to its second digit beside
+    a standard deviation, which has as many decimals, up to its first alone.
+
+    :param uncertainty: the standard deviation unless given.
+    """
+    unsure, kept = std if uncertainty is None else uncertainty, 1 if std is None else 2
+    places = [_place(number, digits) for number, digits in ((value, 3), (unsure, kept)) if number]
+    last = max(places, default=-2)
+    decimals = max(0, -last)
+    # Zero is added because of −0.0.
+    shown = round(value, -last) + 0.0
+    return with_std(shown, None if std is None else round(std, -last), decimals, decimals)
+
+
+def _place(number: float, digits: int) -> int:
+    """The power of ten of the last of so many significant digits."""
+    return int(f"{number:.{digits - 1}e}".partition("e")[2]) - digits + 1
 
 
 def _decimals(text: str) -> int:

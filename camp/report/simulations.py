@@ -1,5 +1,7 @@
 """Our simulations: analyses of trajectories (JSON files of 'camp analyse'), collected by scale."""
 
+import math
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +11,13 @@ import numpy as np
 
 from camp.errors import InputError
 from camp.files import read_json
+from camp.md.observables import diffusion_coefficient
 from camp.report.provenance import Origin, provenance
 
 # What the folder of a simulation holds for us: its analysis, or the reason why there is none.
 FILES = ("analysis.json", "unavailable.json")
+# Of a diffusivity, as a part of it: beyond, not even its first digit is known.
+_LARGEST_UNCERTAINTY = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Profile:
     std: np.ndarray
 
     @property
-    def peak(self) -> tuple[float, float]:
-        """Where the largest value is, and this value; as sampled, not interpolated."""
+    def peak(self) -> tuple[float, float, float]:
+        """Where the largest value is, this value and its standard deviation; as sampled."""
         highest = int(np.argmax(self.mean))
-        return float(self.x[highest]), float(self.mean[highest])
+        return float(self.x[highest]), float(self.mean[highest]), float(self.std[highest])
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Displacement:
     """Mean squared displacement of one species: Å² against ps, one array for each run.
 
     ``fit`` is the window (ps) of the linear fit, ``diffusion`` its results (cm²/s) for the runs
-    that have one; ``reason`` says why there is none.
+    that have one; ``reason`` says why there is none. ``uncertainty`` (cm²/s) is by how much the
+    diffusivities of both halves of the window differ, mean over runs: the error that ``gmx msd``
+    of GROMACS gives.
     """
 
     species: str
@@ -46,6 +53,7 @@ class Displacement:
     runs: tuple[np.ndarray, ...]
     fit: tuple[float, float] | None
     diffusion: tuple[float, ...]
+    uncertainty: float
     reason: str
 
 
@@ -358,12 +366,33 @@ def _displacements(
     for species, entry in (given.get("species") or {}).items():
         diffusion, fit = entry.get("diffusion_cm2_per_s") or {}, entry.get("fit_ps")
         reason = diffusion.get("reason") or entry.get("reason") or "no linear fit was made"
+        times, runs = _array(given["time_ps"]), tuple(_array(run) for run in entry["replicas_A2"])
+        window = None if fit is None else (float(fit[0]), float(fit[1]))
+        values, uncertainty = _present(diffusion.get("values", [])), 0.0
+        if window and values:
+            uncertainty = _difference_of_halves(times, runs, window)
+            if uncertainty > _LARGEST_UNCERTAINTY * statistics.fmean(values):
+                values, reason = (), "the runs are too short to tell"
         displacements[species] = Displacement(
-            species=species,
-            times=_array(given["time_ps"]),
-            runs=tuple(_array(run) for run in entry["replicas_A2"]),
-            fit=None if fit is None else (float(fit[0]), float(fit[1])),
-            diffusion=_present(diffusion.get("values", [])),
-            reason=reason,
+            species, times, runs, window, values, uncertainty, reason
         )
     return displacements
+
+
+def _difference_of_halves(
+    times: np.ndarray, runs: Iterable[np.ndarray], window: tuple[float, float]
+) -> float:
+    """See :class:`Displacement`; infinite where a half has too few points for a line."""
+    middle = sum(window) / 2
+    differences = []
+    for run in runs:
+        halves = ((window[0], middle), (middle, window[1]))
+        try:
+            first, second = (
+                diffusion_coefficient(1000 * times[: len(run)], run, (1000 * a, 1000 * b))
+                for a, b in halves
+            )
+        except InputError:
+            continue
+        differences.append(second - first)
+    return abs(statistics.fmean(differences)) if differences else math.inf

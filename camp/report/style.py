@@ -4,12 +4,16 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.path import Path as MatplotlibPath
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Transform
 
 from camp.files import atomic_path
 from camp.report.results import TaskResult
@@ -30,6 +34,8 @@ COLOURS = (
 )
 DENSITY = "cividis"
 _DPI = 200
+# Between what is drawn and what is written, in heights and widths of a panel.
+_GAP = 0.02
 
 
 def make_figure(
@@ -40,10 +46,12 @@ def make_figure(
     rows: int = 1,
     size: tuple[float, float] = (9.0, 4.4),
     polar: bool = False,
+    heights: Sequence[float] = (),
 ) -> tuple[Figure, np.ndarray]:
     """A figure with a title, panels (rows, columns) and a line of provenance at its foot.
 
     :param polar: panels of angle and radius.
+    :param heights: of rows, relative; with them each row is spaced by itself.
     """
     figure = Figure(figsize=size, layout="constrained")
     lines = textwrap.wrap(provenance, int(15 * size[0]))
@@ -54,7 +62,12 @@ def make_figure(
     figure.suptitle(title, fontsize=11)
     figure.text(0.01, 0.06 / size[1], "\n".join(lines), fontsize=7.5, color="#444444", va="bottom")
     kind = {"projection": "polar"} if polar else None
-    panels = figure.subplots(rows, columns, squeeze=False, subplot_kw=kind)
+    if heights:
+        outer = figure.add_gridspec(rows, 1, height_ratios=heights)
+        inner = [outer[row].subgridspec(1, columns) for row in range(rows)]
+        panels = np.concatenate([row.subplots(squeeze=False) for row in inner])
+    else:
+        panels = figure.subplots(rows, columns, squeeze=False, subplot_kw=kind)
     for panel in panels.flat:
         panel.tick_params(direction="in", which="both", top=True, right=True)
     return figure, panels
@@ -83,6 +96,39 @@ def plain_logarithmic(axis: Axis) -> None:
     axis.set_major_locator(_PlainTicks())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def make_room(panel: Axes, writing: Artist) -> None:
+    """Raise the upper end of a linear vertical axis until the lines and bands below a text or
+    legend at the top of the panel do not reach it.
+    """
+    figure: Any = panel.figure
+    # The layout is known only then.
+    figure.draw_without_rendering()
+    to_panel = panel.transAxes.inverted()
+    box = writing.get_window_extent().transformed(to_panel)
+    x, y = to_panel.transform(drawn_points(panel)).T
+    highest = max(y[(x > box.x0 - _GAP) & (x < box.x1 + _GAP)], default=0.0)
+    low, high = panel.get_ylim()
+    panel.set_ylim(low, low + (high - low) * max(1.0, highest / max(box.y0 - _GAP, 0.25)))
+
+
+def drawn_points(panel: Axes) -> np.ndarray:
+    """Points (n, 2) in pixels, close together along lines and edges of bands in a panel; markers
+    without a line count as their middles.
+    """
+    drawn: list[tuple[Transform, MatplotlibPath]] = [
+        *((line.get_transform(), line.get_path()) for line in panel.lines),
+        *((patch.get_transform(), patch.get_path()) for patch in panel.patches),
+        *((one.get_transform(), path) for one in panel.collections for path in one.get_paths()),
+    ]
+    points = [
+        transform.transform_path(path).interpolated(20).vertices
+        for transform, path in drawn
+        # Not lines across the whole panel, such as that at zero.
+        if transform.contains_branch(panel.transData)
+    ]
+    return np.concatenate([np.empty((0, 2)), *points])
 
 
 def provenance_text(

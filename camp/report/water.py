@@ -11,11 +11,14 @@ from matplotlib.figure import Figure
 from camp.report.declarations import FigureDeclaration
 from camp.report.inputs import Inputs
 from camp.report.panels import diffusion_text, draw_profile, foot_text, mark
-from camp.report.simulations import Analysis
-from camp.report.style import COLOURS, make_figure, plain_logarithmic, say_missing
+from camp.report.paper import significant
+from camp.report.simulations import Analysis, Profile
+from camp.report.style import COLOURS, make_figure, make_room, plain_logarithmic, say_missing
 from camp.report.water_references import LABELS, read_water_reference
 
 _PAIR = "O-O"
+# How far the height of a peak is taken to be known from a single run.
+_OF_ONE_RUN = 0.1
 # Colour, line of each reference.
 _LOOKS = {
     "xray-2014": (COLOURS[3], "--"),
@@ -28,8 +31,9 @@ _LOOKS = {
 def water_structure(declared: FigureDeclaration, inputs: Inputs) -> Figure:
     """Figure 4: RDF of oxygen at 300 K over experiments and the revPBE0-D3 reference.
 
-    The legend gives each first peak: its height and its position, as sampled. References (see
-    :mod:`camp.report.water_references`) that are not given are not drawn.
+    The legend gives each first peak: its height (standard deviation over runs) and its position,
+    as sampled. References (see :mod:`camp.report.water_references`) that are not given are not
+    drawn.
 
     :raises InputError: see :func:`camp.report.water_references.read_water_reference`.
     """
@@ -51,7 +55,8 @@ def water_structure(declared: FigureDeclaration, inputs: Inputs) -> Figure:
         say_missing(panel, analysis.why_not("rdf", _PAIR))
         return figure
     limit = analysis.rdf_valid_to or float(profile.x[-1])
-    label = f"this work, {analysis.temperature:g} K: {_peak_text(*profile.peak)}"
+    uncertainty = None if analysis.runs > 1 else _OF_ONE_RUN
+    label = f"this work, {analysis.temperature:g} K: {_peak_text(profile, uncertainty)}"
     draw_profile(panel, profile, label, COLOURS[0], up_to=limit)
     right = max(limit, 5.0)
     for name in declared.references:
@@ -66,12 +71,19 @@ def water_structure(declared: FigureDeclaration, inputs: Inputs) -> Figure:
             line,
             color=colour,
             linewidth=1.3,
-            label=f"{reference.label}: {_peak_text(*reference.profile.peak)}",
+            label=f"{reference.label}: {_peak_text(reference.profile)}",
         )
     panel.set(xlabel="r (Å)", ylabel="g(r), O–O", xlim=(2.0, right))
     panel.set_ylim(bottom=0)
     panel.axhline(1.0, color="#bbbbbb", linewidth=0.7, zorder=0)
-    panel.legend(frameon=False, fontsize=8, title="First peak: height, position", title_fontsize=8)
+    legend = panel.legend(
+        title="First peak: height, position",
+        title_fontsize=8,
+        frameon=False,
+        fontsize=8,
+        loc="upper right",
+    )
+    make_room(panel, legend)
     return figure
 
 
@@ -120,7 +132,7 @@ def _draw_structures(panel: Axes, found: Sequence[Analysis]) -> None:
     panel.set(xlabel="r (Å)", ylabel="g(r), O–O", xlim=(1.5, panel.get_xlim()[1]))
     panel.set_ylim(bottom=0)
     panel.axhline(1.0, color="#bbbbbb", linewidth=0.7, zorder=0)
-    panel.legend(frameon=False, fontsize=8)
+    make_room(panel, panel.legend(frameon=False, fontsize=8, loc="upper right"))
 
 
 def _draw_motions(panel: Axes, found: Sequence[Analysis]) -> None:
@@ -151,8 +163,10 @@ def _draw_motions(panel: Axes, found: Sequence[Analysis]) -> None:
     )
 
 
-def _peak_text(position: float, height: float) -> str:
-    return f"{height:.2f} at {position:.2f} Å"
+def _peak_text(profile: Profile, uncertainty: float | None = None) -> str:
+    """Height, with its standard deviation where there is one, and position."""
+    position, height, std = profile.peak
+    return f"{significant(height, std or None, uncertainty)} at {position:.2f} Å"
 
 
 def _colour(analysis: Analysis) -> str:

@@ -273,6 +273,7 @@ def texts(figure: Figure) -> str:
         found += [panel.get_xlabel(), panel.get_ylabel(), *(t.get_text() for t in panel.texts)]
         legend = panel.get_legend()
         if legend:
+            found += [legend.get_title().get_text()]
             found += [text.get_text() for text in legend.get_texts()]
     return "\n".join(found).replace("\n", " ")
 

@@ -132,6 +132,31 @@ def test_figure_4(tmp_path, camp):
     assert "Not given: x-ray, 295 K (Skinner 2014); x-ray, 295 K (Skinner 2013); neutron" in said
 
 
+def test_digits_of_figure_4_are_those_that_the_runs_allow(tmp_path, camp):
+    file = write_analysis(tmp_path, "water-300K", species="O", temperature=300.0)
+    content = json.loads(file.read_text())
+    oxygen = content["rdf"]["pairs"]["O-O"]
+    oxygen["std"] = [0.74 for _ in oxygen["mean"]]
+    file.write_text(json.dumps(content))
+    (panel,) = draw(camp, "figure-4", analyses=[file]).axes
+    assert labels(panel) == ["this work, 300 K: 2.60 (0.74) at 2.78 Å"]
+    content["replicas"], oxygen["std"] = content["replicas"][:1], None
+    file.write_text(json.dumps(content))
+    (panel,) = draw(camp, "figure-4", analyses=[file]).axes
+    assert labels(panel) == ["this work, 300 K: 2.6 at 2.78 Å"]
+
+
+def test_drifts_of_any_size_have_three_digits(tmp_path, camp):
+    shown = []
+    for drift in (7.5085e-6, 7.5085e-2, -7.5085e3):
+        write_analysis(tmp_path, "nve-smooth", drift=drift, stable=(20.0,))
+        panel = draw(camp, "figure-drift", analyses=[tmp_path]).axes[0]
+        shown += labels(panel)
+    assert shown == [
+        f"smooth: drift {text}/atom/ps" for text in ("7.51 µeV", "75.1 meV", "−7510 eV")
+    ]
+
+
 def test_figure_s3(tmp_path, camp):
     for kelvin, diffusion in ((300, 2.5e-5), (1500, 50e-5)):
         write_analysis(
@@ -178,7 +203,7 @@ def test_figure_5(tmp_path, camp):
     assert [bar.get_width() for bar in stability.patches][-2:] == [300.0, 50.0]
     said = texts(figure)
     assert "50.0 (0.0), 2 runs of 50 ps, all stable to the end" in said
-    assert "40.0 (14.1), 2 runs of 50 ps" in said
+    assert "40 (14), 2 runs of 50 ps" in said
     assert "missing: no evaluation of task md17-ethanol-9500 at scale quick" in said
     # our speed is from another machine: hatched, the machine named, all others solid
     assert [bool(bar.get_hatch()) for bar in speed.patches] == 9 * [False] + [True]

@@ -58,6 +58,30 @@ def test_diffusivity_over_runs_in_units_of_the_paper(tmp_path, answered):
     assert answer.count_label == "3 runs of 20 ps"
 
 
+def test_a_run_that_has_not_begun_to_diffuse_has_no_diffusivity(tmp_path, answered):
+    """x = v t: the slope of the MSD grows all the time."""
+    file = write_analysis(tmp_path, "lips")
+    content = json.loads(file.read_text())
+    times = np.array(content["msd"]["time_ps"])
+    content["msd"]["species"]["Li"]["replicas_A2"] = [(0.5 * times**2).tolist()] * 2
+    file.write_text(json.dumps(content))
+    answer = answered("text-lips-diffusivity")
+    assert answer.value is None
+    assert answer.missing == "the runs are too short to tell"
+
+
+def test_diffusivities_of_the_halves_of_the_window(tmp_path):
+    """6 D t with D = 1 up to the middle of the window and 1.2 beyond, in 1e-5 cm²/s."""
+    file = write_analysis(tmp_path, "lips")
+    content = json.loads(file.read_text())
+    times = np.array(content["msd"]["time_ps"])
+    bent = 0.6 * times + 0.12 * np.maximum(times - 6.0, 0)
+    content["msd"]["species"]["Li"]["replicas_A2"] = [bent.tolist()] * 2
+    file.write_text(json.dumps(content))
+    analysis = collect_simulations([tmp_path], "quick").only("lips", "camp")
+    assert analysis.only_displacement.uncertainty == pytest.approx(0.2e-5)
+
+
 def test_error_of_the_diffusivity_is_counted_from_the_reference_of_table_2(tmp_path, answered):
     write_analysis(tmp_path, "lips", diffusion=(1.0e-5, 1.2e-5))
     answer = answered("t2-lips-19000-diffusivity")
