@@ -144,10 +144,13 @@ def add_convert(verbs) -> None:
 
 
 def run_split(arguments: argparse.Namespace) -> None:
-    from camp.data.readers import read_structures
+    from camp.data.mapped import StoredStructures
+    from camp.data.readers import iterate_structures
     from camp.data.splits import DATA_HASH, PARTS, frames_hash, random_split, write_split
 
-    structures = read_structures(arguments.data, targets=(), progress=sys.stderr.isatty())
+    structures = StoredStructures(
+        iterate_structures(arguments.data, targets=(), progress=sys.stderr.isatty())
+    )
     named = {part: getattr(arguments, f"{part}_source") for part in PARTS}
     sources = {part: name for part, name in named.items() if name is not None}
     train, validation, test = (_frames(getattr(arguments, part), len(structures)) for part in PARTS)

@@ -1,13 +1,16 @@
 """Labelled graphs for training, kept in a cache that goes by content and cutoff.
 
-All graphs of a dataset lie packed in a few tensors, in less than half the memory of the graphs
-themselves; a graph is unpacked when it is asked for. Where all structures have the same number of
-atoms, the graphs lie in arrays, from which whole batches are taken at once, on any device.
+All graphs of a dataset lie packed in a few tensors, in a file that is mapped into memory and was
+written one graph after another, so that there may be any number of them; a graph is unpacked when
+it is asked for. Where all structures have the same number of atoms, the graphs lie in arrays, from
+which whole batches are taken at once, on any device.
 """
 
 import hashlib
 import json
+import math
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,22 +26,25 @@ from tqdm import tqdm
 
 from camp.cartesian.natural.decomposition import decomposition_matrix, split_packed
 from camp.data.labels import keys_of, label
+from camp.data.mapped import MappedRows
 from camp.errors import InputError
 from camp.files import checksum, save_tensors
 from camp.graph import AtomicGraph, batch_graphs, build_graph
-from camp.graph.rows import empty_rows, shifts_of_cells
+from camp.graph.rows import Rows, empty_rows, shifts_of_cells
 from camp.models.description import Normalisation
 from camp.settings import TrainingSettings
 from camp.targets import ENERGY, FORCES, Target
 
 # Part of the name of a cached file; to be raised when graphs or their packing change.
-FORMAT = 4
+FORMAT = 5
 # Key of a frame's ``info`` with its weight in the loss.
 WEIGHT = "config_weight"
 # Before the names of targets among the packed tensors.
 _LABEL = "label/"
 # Of the free memory of a GPU, for the graphs of one dataset.
 SHARE_OF_MEMORY = 0.25
+# Numbers that are worked on at once.
+CHUNK = 2**22
 # Lattice vectors between an atom and its neighbour, as stored.
 LARGEST_SHIFT = np.iinfo(np.int16).max
 
@@ -120,12 +126,16 @@ class GraphDataset(Dataset[LabelledGraph]):
             path = Path(cache) / f"{name.hexdigest()}.safetensors"
             packed = _load(path)
         if packed is None:
-            packed = _pack(structures, self.cutoff, targets, progress)
+            packed = _pack(structures, self.cutoff, targets, progress, cache)
             if cache is not None:
-                _save(path, packed)
+                save_tensors(path, packed, "sha256", checksum(packed))
+                packed = _load(path) or packed
         self._packed = packed
+        # Slots of a row as stored: as many as in the widest row of uniform graphs.
+        widths = packed["widths"]
+        self._widths = widths.max().expand_as(widths) if self.is_uniform else widths
         self._first_atom = _starts(packed["sizes"])
-        self._first_slot = _starts(packed["sizes"] * packed["widths"])
+        self._first_slot = _starts(packed["sizes"] * self._widths)
         self._arrays = self._as_arrays() if self.is_uniform else None
 
     @property
@@ -141,19 +151,18 @@ class GraphDataset(Dataset[LabelledGraph]):
             raise IndexError(f"graph {index} of {len(self)}")
         index %= len(self)
         packed = self._packed
-        width = int(packed["widths"][index])
+        width, stored = int(packed["widths"][index]), int(self._widths[index])
         atoms = slice(self._first_atom[index], self._first_atom[index + 1])
         slots = slice(self._first_slot[index], self._first_slot[index + 1])
         numbers, cell = packed["numbers"][atoms].long(), packed["cells"][index]
-        mask = packed["mask"][slots].reshape(-1, width)
-        shifts = packed["shifts"][slots].reshape(1, *mask.shape, 3)
+        rows = {n: packed[n][slots].unflatten(0, (-1, stored))[:, :width] for n in Rows._fields}
         graph = AtomicGraph(
             positions=packed["positions"][atoms],
             numbers=numbers,
-            neighbours=packed["neighbours"][slots].long().reshape(-1, width),
-            reverse=packed["reverse"][slots].long().reshape(-1, width),
-            shifts=shifts_of_cells(cell[None], shifts, mask[None]),
-            mask=mask,
+            neighbours=rows["neighbours"].long(),
+            reverse=rows["reverse"].long(),
+            shifts=shifts_of_cells(cell[None], rows["shifts"][None], rows["mask"][None]),
+            mask=rows["mask"],
             system=torch.zeros(len(numbers), dtype=torch.int64),
             cells=cell[None],
         )
@@ -208,13 +217,7 @@ class GraphDataset(Dataset[LabelledGraph]):
     def _as_arrays(self) -> dict[str, Tensor]:
         """The packed tensors of uniform graphs with an axis of structures, and one of slots."""
         packed = self._packed
-        count, atoms = len(self), int(packed["sizes"][0])
-        width = int(packed["widths"].max())
-        rows = packed["widths"].repeat_interleave(atoms)
-        used = torch.arange(width) < rows[:, None]
-        empty = empty_rows(atoms, width)
-        # Shifts are in lattice vectors here, for :func:`shifts_of_cells`.
-        empty = empty._replace(shifts=torch.zeros_like(empty.shifts))
+        count, atoms, width = len(self), int(packed["sizes"][0]), int(packed["widths"].max())
         of_atoms = [_LABEL + name for name, target in self.targets.items() if target.of_atoms]
         arrays = {
             name: values
@@ -223,10 +226,8 @@ class GraphDataset(Dataset[LabelledGraph]):
         }
         for name in ("positions", "numbers", *of_atoms):
             arrays[name] = packed[name].unflatten(0, (count, atoms))
-        for name, filling in empty._asdict().items():
-            array = filling.to(packed[name].dtype).repeat(count, *[1] * (filling.dim() - 1))
-            array[used] = packed[name]
-            arrays[name] = array.unflatten(0, (count, atoms))
+        for name in Rows._fields:
+            arrays[name] = packed[name].unflatten(0, (count, atoms, width))
         return arrays
 
     def labels(self, name: str) -> Tensor:
@@ -249,11 +250,9 @@ class GraphDataset(Dataset[LabelledGraph]):
             return statistics.mean_energy_per_atom
         energies = self.labels(ENERGY.name)
         known = ~energies.isnan()
-        structure = torch.arange(len(self)).repeat_interleave(self._packed["sizes"])
-        species = torch.tensor(statistics.species)
-        compositions = torch.zeros(len(self), len(species), dtype=torch.float64)
-        is_species = (self._packed["numbers"][:, None] == species).double()
-        compositions.index_add_(0, structure, is_species)
+        numbers, first = self._packed["numbers"].numpy(), self._first_atom[:-1]
+        counts = [np.add.reduceat(numbers == z, first, dtype=float) for z in statistics.species]
+        compositions = torch.from_numpy(np.stack(counts, axis=1))
         return least_squares_energies(compositions[known], energies[known])
 
     def statistics(self) -> TrainingStatistics:
@@ -267,8 +266,8 @@ class GraphDataset(Dataset[LabelledGraph]):
         if energies is not None and not energies.isnan().all():
             per_atom = energies / packed["sizes"]
             shift = float(per_atom[~per_atom.isnan()].mean())
-        if forces is not None and not forces.isnan().all():
-            scale = float(forces[~forces.isnan()].square().mean().sqrt())
+        if forces is not None:
+            scale = _root_mean_square(forces) or scale
         return TrainingStatistics(
             mean_energy_per_atom=shift,
             rms_force=scale,
@@ -375,14 +374,30 @@ def _labels(atoms: Atoms, targets: Sequence[Target], index: int) -> dict[str, np
     }
 
 
-def _starts(counts: Tensor) -> list[int]:
-    return [0, *torch.cumsum(counts, 0).tolist()]
+def _root_mean_square(values: Tensor) -> float | None:
+    """Of the numbers that are given, chunk by chunk; None where there is none."""
+    total, count = 0.0, 0
+    for chunk in values.flatten().split(CHUNK):
+        given = chunk[~chunk.isnan()]
+        total += float(given.square().sum())
+        count += len(given)
+    return math.sqrt(total / count) if count else None
+
+
+def _starts(counts: Tensor) -> np.ndarray:
+    return np.append(0, np.cumsum(counts.numpy()))
 
 
 def _pack(
-    structures: Sequence[Atoms], cutoff: float, targets: Sequence[Target], progress: bool
+    structures: Sequence[Atoms],
+    cutoff: float,
+    targets: Sequence[Target],
+    progress: bool,
+    folder: str | Path | None,
 ) -> dict[str, Tensor]:
-    graphs: list[dict[str, Tensor]] = []
+    """Graphs and labels one after another, mapped to files in a folder."""
+    place = None if folder is None else Path(folder)
+    packed = defaultdict[str, MappedRows](lambda: MappedRows(place))
     bar = tqdm(structures, desc="graphs", unit="frame", disable=not progress)
     for index, atoms in enumerate(bar):
         labels = {
@@ -394,22 +409,45 @@ def _pack(
             shifts = _lattice_shifts(graph)
         except InputError as error:
             raise InputError(f"frame {index}: {error}") from None
-        graphs.append(
-            {
-                "positions": graph.positions,
-                **labels,
-                "numbers": graph.numbers.to(torch.uint8),
-                "cells": graph.cells,
-                "sizes": torch.tensor([len(atoms)]),
-                "weights": torch.tensor([weight_of(atoms)], dtype=torch.float64),
-                "widths": torch.tensor([graph.mask.shape[1]]),
-                "neighbours": graph.neighbours.to(torch.int32).reshape(-1),
-                "reverse": graph.reverse.to(torch.int16).reshape(-1),
-                "mask": graph.mask.reshape(-1),
-                "shifts": shifts,
-            }
-        )
-    return {name: torch.cat([graph[name] for graph in graphs]) for name in graphs[0]}
+        rows = {
+            "positions": graph.positions,
+            **labels,
+            "numbers": graph.numbers.to(torch.uint8),
+            "cells": graph.cells,
+            "sizes": torch.tensor([len(atoms)]),
+            "weights": torch.tensor([weight_of(atoms)], dtype=torch.float64),
+            "widths": torch.tensor([graph.mask.shape[1]]),
+            "neighbours": graph.neighbours.to(torch.int32).reshape(-1),
+            "reverse": graph.reverse.to(torch.int16).reshape(-1),
+            "mask": graph.mask.reshape(-1),
+            "shifts": shifts,
+        }
+        for name, values in rows.items():
+            packed[name].append(values)
+    tensors = {name: rows.tensor() for name, rows in packed.items()}
+    sizes, widths = tensors["sizes"], tensors["widths"]
+    if (sizes == sizes[0]).all() and (widths != widths[0]).any():
+        tensors |= _widened(tensors, place)
+    return tensors
+
+
+def _widened(packed: Mapping[str, Tensor], folder: Path | None) -> dict[str, Tensor]:
+    """The rows of uniform graphs with as many slots as the widest of all."""
+    atoms, width = int(packed["sizes"][0]), int(packed["widths"].max())
+    empty = empty_rows(atoms, width)
+    # Shifts are in lattice vectors here, for :func:`shifts_of_cells`.
+    empty = empty._replace(shifts=torch.zeros_like(empty.shifts))
+    wide = {name: MappedRows(folder) for name in Rows._fields}
+    first_slot = 0
+    for widths in packed["widths"].split(max(1, CHUNK // (3 * atoms * width))):
+        used = torch.arange(width) < widths.repeat_interleave(atoms)[:, None]
+        slots = slice(first_slot, first_slot := first_slot + int(used.sum()))
+        for name, filling in empty._asdict().items():
+            values = packed[name][slots]
+            rows = filling.to(values.dtype).repeat(len(widths), *[1] * (filling.dim() - 1))
+            rows[used] = values
+            wide[name].append(rows.flatten(0, 1))
+    return {name: rows.tensor() for name, rows in wide.items()}
 
 
 def _lattice_shifts(graph: AtomicGraph) -> Tensor:
@@ -421,12 +459,8 @@ def _lattice_shifts(graph: AtomicGraph) -> Tensor:
     return whole.to(torch.int16)
 
 
-def _save(path: Path, packed: dict[str, Tensor]) -> None:
-    save_tensors(path, packed, "sha256", checksum(packed))
-
-
 def _load(path: Path) -> dict[str, Tensor] | None:
-    """The packed graphs of a file; None where there is none or it is damaged."""
+    """The packed graphs of a file, mapped to it; None where there is none or it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -2,14 +2,17 @@
 
 import hashlib
 import struct
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
+from scipy.spatial import cKDTree
 
 from camp.data.bilayers import find_bilayers
 from camp.errors import InputError
@@ -21,6 +24,8 @@ REST = "rest"
 DATA_HASH = "frames_sha256"
 # Å; frames whose coordinates all agree within this are the same frame.
 SAME = 1e-6
+# The same for projections of the coordinates, with what is lost by rounding.
+_REACH = SAME * (1 + 1e-6)
 # What may be kept out of training and validation: structures → indices of such frames.
 EXCLUSIONS: dict[str, Callable[[Sequence[Atoms]], Collection[int]]] = {
     "rigid-bilayers": find_bilayers,
@@ -109,34 +114,29 @@ def random_split(
             )
         chosen[part] = free if size == REST else free[: int(size)]
         taken.update(chosen[part])
-    duplicates: list[tuple[int, int]] = []
-    if not isinstance(frames, int):
-        for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
-            pairs = find_duplicates(
-                [frames[i] for i in chosen[first]], [frames[i] for i in chosen[second]]
-            )
-            duplicates += [(chosen[first][i], chosen[second][j]) for i, j in pairs]
+    duplicates = [] if isinstance(frames, int) else _between_parts(frames, chosen)
     counts = {name: len(indices) for name, indices in excluded.items()}
     return Split(**chosen, seed=seed, duplicates=duplicates, excluded=counts)
 
 
 def find_duplicates(first: Sequence[Atoms], second: Sequence[Atoms]) -> list[tuple[int, int]]:
-    """Pairs (i, j) of frames with the same atoms in the same order, cell and positions.
+    """Pairs (i, j) of frames with the same atoms in the same order, cell and positions; of the same
+    sequence twice those with i < j.
 
     Equal means within 1e-6 Å in every coordinate, so that a frame is recognised in files that
     print different numbers of decimals.
     """
-    groups: dict[bytes, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-    for side, structures in enumerate((first, second)):
-        for index, atoms in enumerate(structures):
-            key = atoms.numbers.tobytes() + atoms.pbc.tobytes()
-            groups[key][side].append(index)
-    pairs = []
-    for one, other in groups.values():
-        if one and other:
-            left, right = _coordinates(first, one), _coordinates(second, other)
-            pairs += [(one[i], other[j]) for i, j in _equal_rows(left, right)]
-    return sorted(pairs)
+    ours = _projected(first)
+    theirs = ours if second is first else _projected(second)
+    found = []
+    for kind in ours.keys() & theirs.keys():
+        (left, points), (right, others) = ours[kind], theirs[kind]
+        near = cKDTree(points).sparse_distance_matrix(
+            cKDTree(others), _REACH, p=np.inf, output_type="ndarray"
+        )
+        pairs = [(left[i], right[j]) for i, j in zip(near["i"], near["j"], strict=True)]
+        found += [(i, j) for i, j in pairs if second is not first or i < j]
+    return sorted(pair for pair in found if _are_equal(first[pair[0]], second[pair[1]]))
 
 
 def draw(structures: Sequence[Atoms], count: int, seed: int) -> list[Atoms]:
@@ -252,28 +252,43 @@ def _pools(
     }
 
 
-def _coordinates(structures: Sequence[Atoms], chosen: list[int]) -> np.ndarray:
-    """One row for each structure: positions and cell, Å."""
-    rows = [structures[i] for i in chosen]
-    return np.array([np.append(atoms.positions, atoms.cell.array) for atoms in rows])
+def _between_parts(
+    frames: Sequence[Atoms], chosen: Mapping[str, list[int]]
+) -> list[tuple[int, int]]:
+    """Equal frames in different parts, the one of the earlier part first."""
+    places = {index: place for place, part in enumerate(PARTS) for index in chosen[part]}
+    pairs = [pair for pair in find_duplicates(frames, frames) if places.keys() >= {*pair}]
+    ordered = [sorted(pair, key=places.__getitem__) for pair in pairs]
+    apart = [(i, j) for i, j in ordered if places[i] != places[j]]
+    return sorted(apart, key=lambda pair: (places[pair[0]], places[pair[1]], pair))
 
 
-def _equal_rows(left: np.ndarray, right: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of rows that agree, found among those whose projection on one direction agrees."""
-    width = left.shape[1]
-    direction = np.cos(np.arange(width, dtype=float) ** 2)
-    direction /= np.linalg.norm(direction)
-    projected = left @ direction
-    order = np.argsort(projected)
-    ascending = projected[order]
-    # Coordinates that agree within SAME have projections that agree within this.
-    reach = SAME * np.sqrt(width) * (1 + 1e-6)
-    wanted = right @ direction
-    begins = np.searchsorted(ascending, wanted - reach, side="left")
-    ends = np.searchsorted(ascending, wanted + reach, side="right")
-    return [
-        (int(i), j)
-        for j, (begin, end) in enumerate(zip(begins, ends, strict=True))
-        for i in order[begin:end]
-        if np.abs(left[i] - right[j]).max() <= SAME
-    ]
+def _coordinates(atoms: Atoms) -> np.ndarray:
+    """Positions and cell, Å."""
+    return np.append(atoms.positions, atoms.cell.array)
+
+
+def _are_equal(one: Atoms, other: Atoms) -> bool:
+    return bool(np.abs(_coordinates(one) - _coordinates(other)).max() <= SAME)
+
+
+def _projected(structures: Sequence[Atoms]) -> dict[bytes, tuple[array, np.ndarray]]:
+    """Of frames with the same atoms in the same order, the indices, and points (frames, 3) that are
+    within :data:`_REACH` of each other where the frames are equal.
+    """
+    kinds: dict[bytes, tuple[array, array]] = defaultdict(lambda: (array("q"), array("d")))
+    for index, atoms in enumerate(structures):
+        indices, points = kinds[atoms.numbers.tobytes() + atoms.pbc.tobytes()]
+        indices.append(index)
+        coordinates = _coordinates(atoms)
+        points.extend((coordinates @ _directions(len(coordinates))).tolist())
+    return {k: (i, np.array(points).reshape(-1, 3)) for k, (i, points) in kinds.items()}
+
+
+@cache
+def _directions(coordinates: int) -> np.ndarray:
+    """Three directions in the space of all coordinates (coordinates, 3), the sum of the magnitudes
+    of whose components is 1: the change of a projection is at most the largest of a coordinate.
+    """
+    directions = np.cos(np.arange(coordinates)[:, None] ** 2 * np.sqrt([1.0, 2.0, 3.0]))
+    return directions / np.abs(directions).sum(0)

@@ -1,9 +1,9 @@
 """The structures of one's own training: read, parted, and looked at for what people get wrong."""
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from ase import Atoms
 
 from camp.data.graphs import WEIGHT, weight_of
 from camp.data.labels import absence, label, missing
-from camp.data.readers import read_structures
+from camp.data.mapped import StoredStructures
+from camp.data.readers import iterate_structures
 from camp.data.splits import find_duplicates, read_split
 from camp.data.units import likely_unit
 from camp.errors import InputError
@@ -32,8 +33,8 @@ class TrainingSets:
     """Structures to learn from and to judge by, and settings with what these structures say."""
 
     settings: OwnTraining
-    training: list[Atoms]
-    validation: list[Atoms]
+    training: StoredStructures
+    validation: StoredStructures
 
 
 def read_sets(settings: OwnTraining) -> TrainingSets:
@@ -46,19 +47,11 @@ def read_sets(settings: OwnTraining) -> TrainingSets:
     :raises InputError: see :func:`camp.data.readers.read_structures`, :func:`read_split`; the same
         structures in both parts, or none in one of them.
     """
-    targets = settings.learnt
-    read = partial(
-        read_structures,
-        targets=[target for target in targets if target not in OF_ENERGY],
-        any_of=[target for target in targets if target in OF_ENERGY],
-    )
     if settings.data and settings.split:
         origin = settings.split
-        everything = read(settings.data)
-        split = read_split(settings.split, everything)
-        training, validation = (
-            [everything[index] for index in part] for part in (split.train, split.validation)
-        )
+        read = _read([settings.data], settings)
+        split = read_split(settings.split, read.structures)
+        training, validation = read.some(split.train), read.some(split.validation)
     else:
         assert settings.train and settings.validation
         if Path(settings.train).resolve() == Path(settings.validation).resolve():
@@ -67,19 +60,14 @@ def read_sets(settings: OwnTraining) -> TrainingSets:
                 "structures, such as a part that 'camp split' draws"
             )
         origin = settings.validation
-        training, validation = (read(file) for file in (settings.train, settings.validation))
-        everything = training + validation
-    energies = isolated_energies(everything, targets)
+        read = _read([settings.train, settings.validation], settings)
+        middle, end = read.ends
+        training, validation = read.some(range(middle)), read.some(range(middle, end))
+    targets = settings.learnt
+    energies = isolated_energies([*read.isolated.values()], targets)
     if energies and not settings.training.atomic_energies:
         options = settings.training.model_copy(update={"atomic_energies": energies})
         settings = settings.model_copy(update={"training": options})
-    training, validation = (
-        [atoms for atoms in part if not is_isolated(atoms)] for part in (training, validation)
-    )
-    by_kind = settings.training.config_weights
-    for atoms in training if by_kind else []:
-        weight = by_kind.get(str(atoms.info.get(CONFIGURATION)), 1.0)
-        atoms.info[WEIGHT] = weight * weight_of(atoms)
     if not validation:
         raise InputError(
             f"{origin}: no structures to validate with, by which the best weights are chosen; "
@@ -90,6 +78,44 @@ def read_sets(settings: OwnTraining) -> TrainingSets:
     for warning in _doubts(training, validation, targets):
         print(f"camp: warning: {warning}", file=sys.stderr)
     return TrainingSets(_learnable(settings, training, validation), training, validation)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The structures of one file or of several, one after another."""
+
+    structures: StoredStructures
+    isolated: Mapping[int, Atoms]  # which of them are lone atoms
+    ends: Sequence[int]  # of the files
+
+    def some(self, indices: Sequence[int]) -> StoredStructures:
+        """Without lone atoms."""
+        return self.structures.chosen([i for i in indices if i not in self.isolated])
+
+
+def _read(paths: Sequence[str | Path], settings: OwnTraining) -> _Read:
+    """The structures of files with their weights in the loss, each checked as it comes."""
+    isolated: dict[int, Atoms] = {}
+    ends: list[int] = []
+
+    def frames() -> Iterator[Atoms]:
+        by_kind, index = settings.training.config_weights, 0
+        for path in paths:
+            for atoms in iterate_structures(
+                path,
+                targets=[target for target in settings.learnt if target not in OF_ENERGY],
+                any_of=[target for target in settings.learnt if target in OF_ENERGY],
+            ):
+                if by_kind:
+                    weight = by_kind.get(str(atoms.info.get(CONFIGURATION)), 1.0)
+                    atoms.info[WEIGHT] = weight * weight_of(atoms)
+                if is_isolated(atoms):
+                    isolated[index] = atoms
+                yield atoms
+                index += 1
+            ends.append(index)
+
+    return _Read(StoredStructures(frames()), isolated, ends)
 
 
 def is_isolated(atoms: Atoms) -> bool:
@@ -141,32 +167,38 @@ def _learnable(
 
 
 def _doubts(
-    training: Sequence[Atoms], validation: Sequence[Atoms], targets: Sequence[Target]
+    training: StoredStructures, validation: StoredStructures, targets: Sequence[Target]
 ) -> list[str]:
     """What is allowed, but seldom meant."""
     doubts = []
-    if shared := find_duplicates(training, validation):
+    everything, count = training + validation, len(training)
+    pairs = find_duplicates(everything, everything)
+    if shared := [(i, j - count) for i, j in pairs if i < count <= j]:
         doubts.append(
             f"{len(shared)} frames are in the training and in the validation set, the first are "
             f"{shared[0][0]} and {shared[0][1]}; errors look better than they are"
         )
-    if again := [(i, j) for i, j in find_duplicates(training, training) if i < j]:
+    if again := [(i, j) for i, j in pairs if j < count]:
         doubts.append(
             f"the training set has {len(again)} pairs of equal frames, first {again[0][0]} and "
             f"{again[0][1]}"
         )
     forces = next((target for target in targets if target == FORCES), None)
-    if forces is not None:
-        found = [f for atoms in training if (f := label(atoms, forces)) is not None]
-        components = np.concatenate([f.reshape(-1) for f in found]) if found else np.zeros(0)
-        components = components[~np.isnan(components)]
-        if len(components) and (doubt := likely_unit(float(np.sqrt(np.mean(components**2))))):
-            doubts.append(doubt)
-    for key in IGNORED:
-        charged = [i for i, atoms in enumerate(training) if _is_not_zero(atoms.info.get(key))]
-        if charged:
+    squares, components = 0.0, 0
+    charged: dict[str, list[int]] = {key: [] for key in IGNORED}
+    for index, atoms in enumerate(training):
+        if forces is not None and (found := label(atoms, forces)) is not None:
+            squares += float(np.nansum(found**2))
+            components += int(np.count_nonzero(~np.isnan(found)))
+        for key, frames in charged.items():
+            if _is_not_zero(atoms.info.get(key)):
+                frames.append(index)
+    if components and (doubt := likely_unit(math.sqrt(squares / components))):
+        doubts.append(doubt)
+    for key, frames in charged.items():
+        if frames:
             doubts.append(
-                f"{len(charged)} training frames have a {key}, first frame {charged[0]}; no model "
+                f"{len(frames)} training frames have a {key}, first frame {frames[0]}; no model "
                 "here knows charges"
             )
     return doubts

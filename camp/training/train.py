@@ -86,8 +86,8 @@ def asked_for(
 
 def train(
     settings: TrainingJob,
-    training: list[Atoms],
-    validation: list[Atoms],
+    training: Sequence[Atoms],
+    validation: Sequence[Atoms],
     *,
     seeds: Sequence[int],
     out: Path,

@@ -113,6 +113,8 @@ def test_damaged_cache_is_made_anew(tmp_path, structures):
     flipped = bytearray(whole)
     flipped[-20] ^= 1
     for damaged in (b"", b"text", whole[:-5], whole[: len(whole) // 2], bytes(flipped)):
+        # Another file, since the one that is there is in use.
+        path.unlink()
         path.write_bytes(damaged)
         again = GraphDataset(structures, CUTOFF, cache=tmp_path)
         for k in range(5):

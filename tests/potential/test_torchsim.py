@@ -76,6 +76,34 @@ def test_same_as_the_potential(potential, make):
         np.testing.assert_allclose(result["stress"], expected.stresses, atol=tolerance)
 
 
+@pytest.mark.parametrize("cell", [[2.4, 2.6, 2.9], [[2.4, 0, 0], [0.9, 2.5, 0], [-0.7, 0.8, 2.7]]])
+def test_stress_is_the_derivative_of_the_energy_that_torchsim_sees(potential, cell):
+    """In eV/Å³ and ASE's sign, by strains of a cell far below the cutoff, as a barostat makes them;
+    columns of TorchSim's cell are vectors.
+    """
+    atoms = Atoms("HO", [[0, 0, 0], [0.4, 1.1, 1.3]], cell=cell, pbc=True)
+    model = torchsim.TorchSimModel(potential, dtype="float64", accelerate=False)
+
+    def energies(strain):
+        state = state_of([atoms, atoms])
+        for system, deformation in enumerate((np.eye(3) + strain, np.eye(3) - strain)):
+            deform = torch.from_numpy(deformation)
+            own = state.system_idx == system
+            state.positions[own] = state.positions[own] @ deform.T
+            state.cell[system] = deform @ state.cell[system]
+        return model(state)["energy"].numpy()
+
+    stress, step = model(state_of([atoms]))["stress"][0].numpy(), 1e-5
+    for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
+        strain = np.zeros((3, 3))
+        strain[i, j] += step / 2
+        strain[j, i] += step / 2
+        more, less = energies(strain)
+        expected = (more - less) / (2 * step * atoms.get_volume())
+        assert stress[i, j] == pytest.approx(expected, rel=1e-6, abs=1e-7)
+        assert abs(stress[i, j]) > 1e-4
+
+
 def assert_same(model, potential, structures):
     bare = [Atoms(atoms.numbers, atoms.positions, cell=atoms.cell) for atoms in structures]
     state = state_of(bare)  # which knows one periodicity only

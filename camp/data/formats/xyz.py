@@ -1,4 +1,12 @@
-"""Extended XYZ, read and written: energies in eV, forces in eV/Å, stresses in eV/Å³."""
+"""Extended XYZ, read and written: energies in eV, forces in eV/Å, stresses in eV/Å³.
+
+Of ASE's reader only the parser of the second line is used, since the rest (3.29) takes damaged
+files for good ones: it ignores columns that were not announced, leaves out all frames behind an
+empty line, takes ``1.2`` for whole where the file was cut off within ``1.25``, and reads on for
+minutes where the number of atoms is too large. Of a single frame it takes ``energy`` without a
+value for 1 eV and ``pbc="1 2 3"`` for three flags, sets forces to zero where there is a column
+``move_mask``, and names no atom in its messages.
+"""
 
 import gzip
 import lzma
