@@ -151,9 +151,24 @@ class TrainingModule(pl.LightningModule):
         optimizer = make_optimizer(list(self.potentials), self.settings)
         if self.settings.schedule != "plateau":
             return optimizer
+        return [optimizer], plateaus(optimizer, self.settings, self._monitors)
+
+    @property
+    def _monitors(self) -> list[str]:
+        """The metric that each potential is judged by."""
         name = validation_error(self.monitored)
-        monitors = [self.metric(name, member) for member in range(len(self.potentials))]
-        return [optimizer], plateaus(optimizer, self.settings, monitors)
+        return [self.metric(name, member) for member in range(len(self.potentials))]
+
+    def lr_scheduler_step(self, *_: Any) -> None:
+        """Nothing: Lightning shows plateaus an epoch's error after its checkpoint is written, from
+        which a resumed training would not know it.
+        """
+
+    def on_train_epoch_end(self) -> None:
+        if self.settings.schedule == "plateau":
+            configs = self.trainer.lr_scheduler_configs
+            for config, monitor in zip(configs, self._monitors, strict=True):
+                config.scheduler.step(self.trainer.callback_metrics[monitor])
 
     def on_train_epoch_start(self) -> None:
         first, stage = self.settings.stage(self.current_epoch)
