@@ -66,15 +66,17 @@ class TrainingSettings(Settings):
     stages: list[Stage] = Field(
         [], description="parts one after the other instead of `max_epochs`, each with its changes"
     )
-    optimizer: Literal["amsgrad", "adam", "adamw", "soap"] = Field(
-        "amsgrad", description="Adam with or without AMSGrad, AdamW, or SOAP"
+    optimizer: Literal["amsgrad", "adam", "adamw", "soap", "muon"] = Field(
+        "amsgrad",
+        description="Adam with or without AMSGrad, AdamW, SOAP, or Muon for matrices and AdamW "
+        "for all else",
     )
     weight_decay: float = Field(0.0, ge=0, description="of the optimizer")
     precondition_every: int = Field(10, ge=1, description="steps between two eigenbases of `soap`")
     learning_rate: float = Field(0.01, gt=0, le=1, description="at first, or after the warm-up")
     betas: Annotated[
         list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)
-    ] = Field([0.9, 0.999], description="decays of the averages of `amsgrad`, `adam` and `adamw`")
+    ] = Field([0.9, 0.999], description="decays of the averages of all but `soap`")
     schedule: Literal["plateau", "steps", "cosine", "linear", "constant"] = Field(
         "plateau",
         description="lower the learning rate where the error stays, at equal intervals, or down to "
