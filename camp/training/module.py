@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from camp.data.graphs import LabelledBatch
 from camp.potential.potential import Potential
@@ -168,7 +169,8 @@ class TrainingModule(pl.LightningModule):
         if self.settings.schedule == "plateau":
             configs = self.trainer.lr_scheduler_configs
             for config, monitor in zip(configs, self._monitors, strict=True):
-                config.scheduler.step(self.trainer.callback_metrics[monitor])
+                assert isinstance(config.scheduler, ReduceLROnPlateau)
+                config.scheduler.step(float(self.trainer.callback_metrics[monitor]))
 
     def on_train_epoch_start(self) -> None:
         first, stage = self.settings.stage(self.current_epoch)
