@@ -57,6 +57,9 @@ class TrainingModule(pl.LightningModule):
         self.potentials = nn.ModuleList(potentials)
         self.averages = copy.deepcopy(self.potentials).requires_grad_(False)
         self.active = [True] * len(potentials)
+        # Of each, the first step whose loss is not a number; 0: there was none. Looked at once in
+        # an epoch, for which a GPU need not be waited for at every step.
+        self.register_buffer("broken_at", torch.zeros(len(potentials), dtype=torch.long), False)
         # Step at which the optimizer began, and how many seconds the training has lasted.
         self._restarted_at = 0
         self.seconds: Callable[[], float] = lambda: 0.0
@@ -90,6 +93,8 @@ class TrainingModule(pl.LightningModule):
             losses = torch.stack([self.loss(potential, batch) for potential, batch in pairs])
         else:
             losses = self._traced(batches)
+        is_new = ~losses.detach().isfinite() & (self.broken_at == 0)
+        self.broken_at = torch.where(is_new, self.global_step + 1, self.broken_at)
         for member, loss in enumerate(losses.detach()):
             self._log_mean("train_loss", member, loss / len(batches[member].sizes))
         return losses.sum()

@@ -33,7 +33,7 @@ from camp.targets import TARGETS
 from camp.training.announcement import announcement
 from camp.training.asked import Asked
 from camp.training.batches import TrainingData
-from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine
+from camp.training.callbacks import BestAverages, EarlyEnd, MetricsTables, ProgressLine, advice
 from camp.training.checkpoints import (
     LAST,
     PREVIOUS,
@@ -249,14 +249,18 @@ class _Training:
             sys.exit(128 + signal.SIGTERM)
         summaries = {}
         for member, seed in enumerate(self.folders):
+            if not math.isfinite(self.end.last[member]) and trainer.is_global_zero:
+                print(f"seed {seed}: {self.end.reasons[member]}", file=sys.stderr)
             if (summary := self._take_best(member, seed, trainer)) is not None:
                 summaries[seed] = summary
                 if trainer.is_global_zero:
                     self._save(member, summary)
         if diverged := [seed for seed in self.folders if seed not in summaries]:
+            # The same for each, but for the step.
+            reason = self.end.reasons[[*self.folders].index(diverged[0])]
             raise InputError(
-                f"{self.out}: the training of seed {', '.join(map(str, diverged))} diverged, no "
-                "validation error is a number; lower learning_rate or gradient_clip"
+                f"{self.out}: the training of seed {', '.join(map(str, diverged))} diverged, "
+                f"{reason}; {advice(options)}"
             )
         if trainer.is_global_zero:
             keep_finished(self.out)
