@@ -53,6 +53,17 @@ class TrainingSettings(Settings):
         description="steps between two validations; an *epoch* is then so many steps, no longer a "
         "pass over the training set",
     )
+    validate_part: int | None = Field(
+        None,
+        ge=1,
+        description="validate with so many structures only, evenly spaced in the validation set; "
+        "by these the best weights are chosen, whose errors on the whole set are in training.json",
+    )
+    accelerated_validation: bool = Field(
+        False,
+        description="validate by tables and compiled code on the CPU, where the architecture has "
+        "them; errors differ in the last digits",
+    )
     max_epochs: int = Field(10000, ge=1, description="passes over the training set, at most")
     max_steps: int | None = Field(None, ge=1, description="also stop after so many steps")
     patience: int = Field(
@@ -166,6 +177,11 @@ class TrainingSettings(Settings):
             changed = {"energy": stage.energy_weight, "forces": stage.forces_weight}
             own |= {name: weight for name, weight in changed.items() if weight is not None}
         return own.get(target, self.weights.get(target, 1.0))
+
+    @property
+    def runs_accelerated(self) -> bool:
+        """Whether the architecture's faster forms have a part in the training."""
+        return self.interpolate or self.accelerated_validation
 
     @property
     def epochs(self) -> int:
