@@ -4,12 +4,12 @@ An epoch is a pass over the training set, or a number of steps. In the latter ca
 one another without a break: all batches are full, and a compiled step meets one size only.
 """
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler, Subset
 
 from camp.data.graphs import GraphDataset, LabelledBatch
 
@@ -42,7 +42,8 @@ class TrainingData(pl.LightningDataModule):
         self.steps = steps
         count = min(part or len(validation), len(validation))
         # Whole numbers: the last is below the length.
-        self.part = [k * len(validation) // count for k in range(count)]
+        indices = [k * len(validation) // count for k in range(count)]
+        self.part = Subset(validation, indices)
 
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
@@ -72,7 +73,7 @@ class TrainingData(pl.LightningDataModule):
         return max(1, slots // self.validation.most_slots)
 
     def _part_of_validation(self, rows: list[int]) -> LabelledBatch:
-        return self.validation.batch([self.part[row] for row in rows])
+        return self.validation.batch([self.part.indices[row] for row in rows])
 
     def _batches(self, rows: list[tuple[int, ...]]) -> list[LabelledBatch]:
         return [self.training.batch(indices) for indices in zip(*rows, strict=True)]
@@ -89,7 +90,7 @@ class TrainingData(pl.LightningDataModule):
             processes=self.trainer.world_size,
         )
 
-    def _sampler(self, dataset: Sized, seed: int, shuffle: bool) -> DistributedSampler:
+    def _sampler(self, dataset: Dataset, seed: int, shuffle: bool) -> DistributedSampler:
         assert self.trainer is not None
         return DistributedSampler(
             dataset,

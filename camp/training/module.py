@@ -49,6 +49,8 @@ class TrainingModule(pl.LightningModule):
     :param interpolated: take radial functions from a grid in training steps.
     """
 
+    broken_at: Tensor
+
     def __init__(
         self,
         potentials: Sequence[Potential],
