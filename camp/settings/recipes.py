@@ -21,6 +21,7 @@ RECIPES: Final[Mapping[str, Mapping[str, Any]]] = {
         "ema_start": 100,
         "ema_every": 1,
         "validate_every": 250,
+        "accelerated_validation": True,
         "max_steps": 20000,
         "interpolate": True,
         "compile_after": 500,

@@ -54,6 +54,17 @@ class TrainingSettings(Settings):
         description="steps between two validations; an *epoch* is then so many steps, no longer a "
         "pass over the training set",
     )
+    validate_part: int | None = Field(
+        None,
+        ge=1,
+        description="validate with so many structures only, evenly spaced in the validation set; "
+        "by these the best weights are chosen, whose errors on the whole set are in training.json",
+    )
+    accelerated_validation: bool = Field(
+        False,
+        description="validate by tables and compiled code on the CPU, where the architecture has "
+        "them; errors differ in the last digits",
+    )
     max_epochs: int = Field(10000, ge=1, description="passes over the training set, at most")
     max_steps: int | None = Field(None, ge=1, description="also stop after so many steps")
     patience: int = Field(
@@ -67,15 +78,17 @@ class TrainingSettings(Settings):
     stages: list[Stage] = Field(
         [], description="parts one after the other instead of `max_epochs`, each with its changes"
     )
-    optimizer: Literal["amsgrad", "adam", "adamw", "soap"] = Field(
-        "amsgrad", description="Adam with or without AMSGrad, AdamW, or SOAP"
+    optimizer: Literal["amsgrad", "adam", "adamw", "soap", "muon"] = Field(
+        "amsgrad",
+        description="Adam with or without AMSGrad, AdamW, SOAP, or Muon for matrices and AdamW "
+        "for all else",
     )
     weight_decay: float = Field(0.0, ge=0, description="of the optimizer")
     precondition_every: int = Field(10, ge=1, description="steps between two eigenbases of `soap`")
     learning_rate: float = Field(0.01, gt=0, le=1, description="at first, or after the warm-up")
     betas: Annotated[
         list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)
-    ] = Field([0.9, 0.999], description="decays of the averages of `amsgrad`, `adam` and `adamw`")
+    ] = Field([0.9, 0.999], description="decays of the averages of all but `soap`")
     schedule: Literal["plateau", "steps", "cosine", "linear", "constant"] = Field(
         "plateau",
         description="lower the learning rate where the error stays, at equal intervals, or down to "
@@ -174,6 +187,11 @@ class TrainingSettings(Settings):
             steps=self.max_steps,
             hours=self.max_time,
         )
+
+    @property
+    def runs_accelerated(self) -> bool:
+        """Whether the architecture's faster forms have a part in the training."""
+        return self.interpolate or self.accelerated_validation
 
     @property
     def epochs(self) -> int:

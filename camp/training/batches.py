@@ -9,7 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler, Subset
 
 from camp.data.graphs import GraphDataset, LabelledBatch
 
@@ -21,6 +21,7 @@ class TrainingData(pl.LightningDataModule):
     """Training batches, a list with one for each seed, and validation batches.
 
     :param steps: of an epoch; None: a pass over the training set.
+    :param part: validation structures that are looked at, evenly spaced; None: all of them.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class TrainingData(pl.LightningDataModule):
         batch_size: int,
         seeds: Sequence[int],
         steps: int | None = None,
+        part: int | None = None,
     ):
         super().__init__()
         self.training = training
@@ -38,6 +40,10 @@ class TrainingData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.seeds = seeds
         self.steps = steps
+        count = min(part or len(validation), len(validation))
+        # Whole numbers: the last is below the length.
+        indices = [k * len(validation) // count for k in range(count)]
+        self.part = Subset(validation, indices)
 
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
@@ -49,11 +55,25 @@ class TrainingData(pl.LightningDataModule):
         return DataLoader(_Indices(), self.batch_size, sampler=orders, collate_fn=self._batches)
 
     def val_dataloader(self) -> DataLoader:
+        sampler = self._sampler(self.part, 0, False)
+        return DataLoader(
+            _Indices(), self._validation_size, sampler=sampler, collate_fn=self._part_of_validation
+        )
+
+    def whole_validation(self) -> Iterator[LabelledBatch]:
+        """Batches of the whole validation set, for each process."""
+        indices = range(len(self.validation))
+        for first in range(0, len(indices), self._validation_size):
+            yield self.validation.batch(indices[first : first + self._validation_size])
+
+    @property
+    def _validation_size(self) -> int:
         assert self.trainer is not None
         slots = VALIDATION_SLOTS[self.trainer.strategy.root_device.type]
-        size = max(1, slots // self.validation.most_slots)
-        sampler = self._sampler(self.validation, 0, False)
-        return DataLoader(_Indices(), size, sampler=sampler, collate_fn=self.validation.batch)
+        return max(1, slots // self.validation.most_slots)
+
+    def _part_of_validation(self, rows: list[int]) -> LabelledBatch:
+        return self.validation.batch([self.part.indices[row] for row in rows])
 
     def _batches(self, rows: list[tuple[int, ...]]) -> list[LabelledBatch]:
         return [self.training.batch(indices) for indices in zip(*rows, strict=True)]
@@ -70,7 +90,7 @@ class TrainingData(pl.LightningDataModule):
             processes=self.trainer.world_size,
         )
 
-    def _sampler(self, dataset: GraphDataset, seed: int, shuffle: bool) -> DistributedSampler:
+    def _sampler(self, dataset: Dataset, seed: int, shuffle: bool) -> DistributedSampler:
         assert self.trainer is not None
         return DistributedSampler(
             dataset,

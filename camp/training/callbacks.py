@@ -23,8 +23,20 @@ from camp.files import write_text
 from camp.memory import PeakMemory, peak_memory
 from camp.potential.potential import Potential
 from camp.potential.saving import save
+from camp.settings import TrainingSettings
 from camp.targets import TARGETS
 from camp.training.module import TrainingModule, validation_error
+
+# A validation error so many times its best one means that a training diverges.
+RISE = 10.0
+
+
+def advice(settings: TrainingSettings) -> str:
+    """What to do about a training that diverges."""
+    return (
+        f"lower learning_rate (now {settings.learning_rate:g}) or gradient_clip "
+        f"(now {settings.gradient_clip:g})"
+    )
 
 
 def columns(targets: Sequence[str]) -> list[str]:
@@ -164,6 +176,7 @@ class EarlyEnd(pl.Callback):
     """Ends the training of each potential when its validation error has not become better for
     ``patience`` epochs, or is no longer a number; and all of it when none goes on, or after
     ``max_steps``, which Lightning would forget to validate when it resumes, or ``max_seconds``.
+    One whose error rises to ``RISE`` times its best is told of on stderr, once.
 
     :param seconds: how long the training has lasted.
     """
@@ -187,6 +200,7 @@ class EarlyEnd(pl.Callback):
         self.reasons = [""] * members
         # Epochs and steps done when a potential ended.
         self.ends: list[tuple[int, int] | None] = [None] * members
+        self.warned: set[int] = set()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
@@ -196,8 +210,11 @@ class EarlyEnd(pl.Callback):
             self.last[member] = error
             self.waited[member] = 0 if error < self.best[member] else self.waited[member] + 1
             self.best[member] = min(error, self.best[member])
+            if error > RISE * self.best[member] and member not in self.warned:
+                self.warned.add(member)
+                _warn_of_rise(trainer, module, member, error)
             if not math.isfinite(error):
-                self.reasons[member] = "the validation error is no longer a number"
+                self.reasons[member] = _broken(trainer, module, member)
             elif self.waited[member] >= self.patience:
                 self.reasons[member] = f"no better validation error for {self.patience} epochs"
             if self.reasons[member]:
@@ -246,6 +263,25 @@ class ProgressLine(pl.Callback):
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def _broken(trainer: pl.Trainer, module: TrainingModule, member: int) -> str:
+    """Since when an error is not a number."""
+    if first := int(module.broken_at[member]):
+        return f"the loss is no longer a number from step {first} on"
+    return f"the validation error is no longer a number at step {trainer.global_step}"
+
+
+def _warn_of_rise(trainer: pl.Trainer, module: TrainingModule, member: int, error: float) -> None:
+    target = TARGETS[module.monitored]
+    if trainer.is_global_zero:
+        name = module.metric(f"{target.name} MAE", member)
+        print(
+            f"step {trainer.global_step}: validation {name} {target.error(error)} is more than "
+            f"{RISE:g} times the best one; if it stays so, {advice(module.settings)}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _errors(trainer: pl.Trainer, module: pl.LightningModule) -> list[float]:

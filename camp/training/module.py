@@ -1,22 +1,33 @@
 """The Lightning module: potentials in training, and the averages of their weights."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from camp.data.graphs import LabelledBatch
+from camp.potential.accelerated import accelerated
 from camp.potential.potential import Potential
+from camp.potential.prediction import Predictor
 from camp.settings import Stage, TrainingSettings
+from camp.settings.architectures import find_architecture
 from camp.targets import ENERGY, FORCES, monitored
 from camp.training.average import decay, update_average
-from camp.training.compiled import TracedLoss
+from camp.training.compiled import TracedLoss, can_compile
 from camp.training.interpolated import with_radial_grid
 from camp.training.loss import absolute_error, training_loss
 from camp.training.optimisers import make_optimizer, plateaus, rate_factor, restart
+
+
+def _given_errors(potential: Predictor, batch: LabelledBatch) -> Iterator[tuple[str, Tensor]]:
+    """Of each target, the absolute errors of what has a label."""
+    predicted = potential(batch.graph)
+    for name, labels in batch.labels.items():
+        yield name, absolute_error(name, predicted, batch)[~labels.isnan()]
 
 
 def validation_error(target: str) -> str:
@@ -38,6 +49,8 @@ class TrainingModule(pl.LightningModule):
     :param interpolated: take radial functions from a grid in training steps.
     """
 
+    broken_at: Tensor
+
     def __init__(
         self,
         potentials: Sequence[Potential],
@@ -56,6 +69,11 @@ class TrainingModule(pl.LightningModule):
         self.potentials = nn.ModuleList(potentials)
         self.averages = copy.deepcopy(self.potentials).requires_grad_(False)
         self.active = [True] * len(potentials)
+        # Of each, the first step whose loss is not a number; 0: there was none. Looked at once in
+        # an epoch, for which a GPU need not be waited for at every step.
+        self.register_buffer("broken_at", torch.zeros(len(potentials), dtype=torch.long), False)
+        # What is validated: the averages, or their accelerated form.
+        self._judged: list[Predictor] = []
         # Step at which the optimizer began, and how many seconds the training has lasted.
         self._restarted_at = 0
         self.seconds: Callable[[], float] = lambda: 0.0
@@ -89,6 +107,8 @@ class TrainingModule(pl.LightningModule):
             losses = torch.stack([self.loss(potential, batch) for potential, batch in pairs])
         else:
             losses = self._traced(batches)
+        is_new = ~losses.detach().isfinite() & (self.broken_at == 0)
+        self.broken_at = torch.where(is_new, self.global_step + 1, self.broken_at)
         for member, loss in enumerate(losses.detach()):
             self._log_mean("train_loss", member, loss / len(batches[member].sizes))
         return losses.sum()
@@ -133,11 +153,33 @@ class TrainingModule(pl.LightningModule):
                 if active:
                     update_average(average, potential, weight)
 
+    def on_validation_epoch_start(self) -> None:
+        self._judged = [self._for_evaluation(average) for average in self.averages]
+
+    def _for_evaluation(self, average: nn.Module) -> Predictor:
+        """An average, accelerated where that was asked for and is worth it: tables take a moment,
+        but what a GPU runs takes a minute to record.
+        """
+        assert isinstance(average, Potential)
+        wanted = self.settings.accelerated_validation and self.device.type == "cpu"
+        if not wanted or find_architecture(average.architecture).runtime is None:
+            return average
+        return accelerated(average, compiled=can_compile())
+
+    def errors(self, member: int, batches: Iterable[LabelledBatch]) -> dict[str, float]:
+        """The mean absolute errors of an average by target, of all structures of some batches."""
+        potential = self._for_evaluation(self.averages[member])
+        found: dict[str, list[Tensor]] = {}
+        with torch.no_grad():
+            for batch in batches:
+                for name, error in _given_errors(potential, batch):
+                    found.setdefault(name, []).append(error.reshape(-1))
+        return {name: float(torch.cat(errors).double().mean()) for name, errors in found.items()}
+
     def validation_step(self, batch: LabelledBatch, _index: int) -> None:
-        for member, average in enumerate(self.averages):
-            predicted = average(batch.graph)
-            for name, labels in batch.labels.items():
-                error = absolute_error(name, predicted, batch)[~labels.isnan()]
+        for member, average in enumerate(self._judged):
+            for name, error in _given_errors(average, batch):
+                labels = batch.labels[name]
                 if len(error):
                     self.log(
                         self.metric(validation_error(name), member),
@@ -151,9 +193,25 @@ class TrainingModule(pl.LightningModule):
         optimizer = make_optimizer(list(self.potentials), self.settings)
         if self.settings.schedule != "plateau":
             return optimizer
+        return [optimizer], plateaus(optimizer, self.settings, self._monitors)
+
+    @property
+    def _monitors(self) -> list[str]:
+        """The metric that each potential is judged by."""
         name = validation_error(self.monitored)
-        monitors = [self.metric(name, member) for member in range(len(self.potentials))]
-        return [optimizer], plateaus(optimizer, self.settings, monitors)
+        return [self.metric(name, member) for member in range(len(self.potentials))]
+
+    def lr_scheduler_step(self, *_: Any) -> None:
+        """Nothing: Lightning shows plateaus an epoch's error after its checkpoint is written, from
+        which a resumed training would not know it.
+        """
+
+    def on_train_epoch_end(self) -> None:
+        if self.settings.schedule == "plateau":
+            configs = self.trainer.lr_scheduler_configs
+            for config, monitor in zip(configs, self._monitors, strict=True):
+                assert isinstance(config.scheduler, ReduceLROnPlateau)
+                config.scheduler.step(float(self.trainer.callback_metrics[monitor]))
 
     def on_train_epoch_start(self) -> None:
         first, stage = self.settings.stage(self.current_epoch)

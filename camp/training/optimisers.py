@@ -1,7 +1,7 @@
 """Optimizers and the course of their learning rates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,17 +10,23 @@ from torch.optim import Optimizer
 
 from camp.settings import TrainingSettings
 
+# On either side of a matrix whose steps Muon orthogonalises.
+FEWEST_CHANNELS = 8
+
 
 # Longer sides of a matrix keep their own axes in SOAP: time grows with the third power.
 LONGEST_SIDE = 256
 
 
 def make_optimizer(members: Sequence[nn.Module], settings: TrainingSettings) -> Optimizer:
-    """An optimizer with one group of parameters for each model.
+    """An optimizer with one group of parameters for each model, in the order of the models; with
+    ``muon`` two: first the matrices of each, then all else of each.
 
     ``amsgrad`` is Adam with AMSGrad, as the paper's; ``adamw`` has decoupled weight decay
     (arXiv:1711.05101); ``soap`` is Adam in the eigenbasis of Shampoo's preconditioner
-    (arXiv:2409.11321), which treats matrices as such and stacks of matrices matrix by matrix.
+    (arXiv:2409.11321), which treats matrices as such and stacks of matrices matrix by matrix;
+    ``muon`` orthogonalises the steps of matrices, as long as AdamW's (arXiv:2502.16982), and is
+    AdamW for all other parameters.
     """
     groups = [{"params": [p for p in member.parameters() if p.requires_grad]} for member in members]
     rate, decay = settings.learning_rate, settings.weight_decay
@@ -36,11 +42,43 @@ def make_optimizer(members: Sequence[nn.Module], settings: TrainingSettings) -> 
             precondition_frequency=settings.precondition_every,
             max_precondition_dim=LONGEST_SIDE,
         )
+    if settings.optimizer == "muon":
+        return _muon(groups, settings)
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=betas, weight_decay=decay)
     return torch.optim.Adam(
         groups, lr=rate, betas=betas, amsgrad=settings.optimizer == "amsgrad", weight_decay=decay
     )
+
+
+def _muon(groups: Sequence[Mapping[str, list[nn.Parameter]]], settings: TrainingSettings) -> Any:
+    from pytorch_optimizer import Muon
+
+    matrices = [
+        {"params": [p for p in group["params"] if is_matrix(p)], "use_muon": True}
+        for group in groups
+    ]
+    others = [
+        {"params": [p for p in group["params"] if not is_matrix(p)], "use_muon": False}
+        for group in groups
+    ]
+    return Muon(
+        [*matrices, *others],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        use_adjusted_lr=True,
+        adamw_lr=settings.learning_rate,
+        adamw_betas=(settings.betas[0], settings.betas[1]),
+        adamw_wd=settings.weight_decay,
+        adamw_eps=1e-8,
+    )
+
+
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether a parameter maps many channels to many, as neither a bias does, nor weights of a few
+    paths, nor an embedding of a few species, nor a readout of one number.
+    """
+    return parameter.ndim == 2 and min(parameter.shape) >= FEWEST_CHANNELS
 
 
 def rate_factor(
@@ -81,7 +119,7 @@ def plateaus(
         {
             "scheduler": _PlateauOfOne(
                 optimizer,
-                member,
+                range(member, len(optimizer.param_groups), len(monitors)),
                 factor=settings.scheduler_factor,
                 patience=settings.scheduler_patience,
             ),
@@ -93,11 +131,12 @@ def plateaus(
 
 
 class _PlateauOfOne(torch.optim.lr_scheduler.ReduceLROnPlateau):
-    """Lowers the learning rate of one group of parameters only."""
+    """Lowers the learning rate of some groups of parameters only."""
 
-    def __init__(self, optimizer: Optimizer, group: int, **options: Any):
-        self.group = group
+    def __init__(self, optimizer: Optimizer, groups: Iterable[int], **options: Any):
+        self.groups = [*groups]
         super().__init__(optimizer, **options)
 
     def _reduce_lr(self, epoch: int) -> None:
-        self.optimizer.param_groups[self.group]["lr"] *= self.factor
+        for group in self.groups:
+            self.optimizer.param_groups[group]["lr"] *= self.factor

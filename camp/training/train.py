@@ -40,6 +40,7 @@ from camp.training.callbacks import (
     MemoryWatch,
     MetricsTables,
     ProgressLine,
+    advice,
 )
 from camp.training.checkpoints import (
     LAST,
@@ -79,7 +80,10 @@ def asked_for(
         data=[dataset.content_hash for dataset in data],
         code=[
             __name__,
-            *code_of(settings.model.architecture, accelerated=settings.training.interpolate),
+            *code_of(
+                settings.model.architecture,
+                accelerated=settings.training.runs_accelerated,
+            ),
         ],
     )
 
@@ -246,6 +250,7 @@ class _Training:
             batch_size=options.batch_size,
             seeds=list(self.folders),
             steps=options.validate_every,
+            part=options.validate_part,
         )
         if trainer.is_global_zero:
             print(self._announcement(trainer.strategy.root_device, devices), file=sys.stderr)
@@ -257,14 +262,23 @@ class _Training:
             sys.exit(128 + signal.SIGTERM)
         summaries = {}
         for member, seed in enumerate(self.folders):
+            if not math.isfinite(self.end.last[member]) and trainer.is_global_zero:
+                print(f"seed {seed}: {self.end.reasons[member]}", file=sys.stderr)
             if (summary := self._take_best(member, seed, trainer)) is not None:
+                if len(data.part) < len(data.validation):
+                    summary["validated_part"] = len(data.part)
+                    summary["whole_validation_errors"] = self.module.errors(
+                        member, data.whole_validation()
+                    )
                 summaries[seed] = summary
                 if trainer.is_global_zero:
                     self._save(member, summary)
         if diverged := [seed for seed in self.folders if seed not in summaries]:
+            # The same for each, but for the step.
+            reason = self.end.reasons[[*self.folders].index(diverged[0])]
             raise InputError(
-                f"{self.out}: the training of seed {', '.join(map(str, diverged))} diverged, no "
-                "validation error is a number; lower learning_rate or gradient_clip"
+                f"{self.out}: the training of seed {', '.join(map(str, diverged))} diverged, "
+                f"{reason}; {advice(options)}"
             )
         if trainer.is_global_zero:
             keep_finished(self.out)
@@ -355,9 +369,9 @@ class _Training:
         assert isinstance(average, Potential)
         average.origin.update(steps=summary["steps"], epochs=summary["epochs"])
         target = TARGETS[summary["monitor"]]
-        average.origin["validation"] = (
-            f"{target.name} MAE {target.error(summary['best_validation_error'])}"
-        )
+        whole = summary.get("whole_validation_errors", {})
+        error = whole.get(target.name, summary["best_validation_error"])
+        average.origin["validation"] = f"{target.name} MAE {target.error(error)}"
         self.tables.write(member)
         write_json(folder / SUMMARY_FILE, summary)
         save(average, folder / MODEL_FILE)

@@ -78,7 +78,7 @@ def of_training(scale: Scale, task: str, architecture: str) -> str:
             "model": chosen.model.model_dump(),
             "training": chosen.training.model_dump(),
         },
-        code=code_of(architecture, accelerated=chosen.training.interpolate),
+        code=code_of(architecture, accelerated=chosen.training.runs_accelerated),
     )
 
 

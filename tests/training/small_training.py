@@ -18,6 +18,8 @@ from camp.training.train import METRICS_FILE
 SMALL = CampSettings(
     cutoff=4, channels=3, max_rank=1, layers=2, radial_hidden=[3], readout_hidden=[3]
 )
+# Tracing takes time for every operation.
+TINY = SMALL.model_copy(update={"layers": 1})
 SETTINGS = TrainingJob(
     model=CampSettings(
         channels=4, max_rank=2, layers=2, cutoff=4.0, radial_hidden=[4], readout_hidden=[4]

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import chain
 
+import numpy as np
 import pytest
 
 import camp
@@ -62,6 +63,48 @@ def test_resumes_exactly_between_passes(tmp_path):
     for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
         assert a.equal(b)
     assert (tmp_path / "parts" / METRICS_FILE).exists()
+
+
+def test_validation_of_a_part_chooses_and_the_whole_is_told_of(tmp_path):
+    """Of seven structures the first, third and fifth: their errors are in the table, those of all
+    in the summary, of the weights that were best for the three.
+    """
+    validation, options = clusters(7, seed=9), settings(validate_part=3)
+    [summary] = train(options, clusters(5), validation, seeds=[1], out=tmp_path)
+    best = min(
+        float(row["validation_forces_mae"])
+        for row in metrics(tmp_path)
+        if int(row["step"]) > options.training.ema_start
+    )
+    potential = camp.load(tmp_path / MODEL_FILE)
+    for structures, expected in (
+        (validation[0:5:2], best),
+        (validation, summary["whole_validation_errors"]["forces"]),
+    ):
+        found = potential.evaluate(structures).forces
+        pairs = zip(found, structures, strict=True)
+        errors = [np.abs(forces - atoms.get_forces()).mean() for forces, atoms in pairs]
+        assert expected == pytest.approx(np.mean(errors), rel=1e-4)
+    assert summary["validated_part"] == 3
+    assert summary["best_validation_error"] == pytest.approx(best, rel=1e-6)
+
+
+def test_accelerated_validation_has_the_plain_errors(tmp_path):
+    data = clusters(5), clusters(4, seed=9)
+    for name, fast in (("plain", False), ("fast", True)):
+        options = settings(accelerated_validation=fast, max_epochs=3)
+        train(options, *data, seeds=[1], out=tmp_path / name)
+    for plain, fast in zip(*(metrics(tmp_path / name) for name in ("plain", "fast")), strict=True):
+        assert plain["train_loss"] == fast["train_loss"]
+        for column in ("validation_energy_mae", "validation_forces_mae"):
+            assert float(fast[column]) == pytest.approx(float(plain[column]), rel=1e-4)
+
+
+def test_accelerated_validation_of_a_training_that_diverges(tmp_path):
+    """Its radial functions fit no table."""
+    options = settings(accelerated_validation=True, learning_rate=1e30)
+    with pytest.raises(InputError, match="diverged, the loss is no longer a number from step 2"):
+        train(options, clusters(4), clusters(2), seeds=[1], out=tmp_path)
 
 
 def written(tmp_path, training):

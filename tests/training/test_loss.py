@@ -20,7 +20,7 @@ from camp.training.compiled import TracedLoss
 from camp.training.initial import new_potential
 from camp.training.loss import huber, training_loss
 from camp.training.module import TrainingModule
-from tests.training.small_training import settings
+from tests.training.small_training import TINY, settings
 
 TARGETS = (ENERGY, FORCES, STRESS)
 
@@ -80,7 +80,7 @@ def test_loss_of_energy_forces_and_stress(loss):
 
 def test_huber_can_be_traced():
     dataset = GraphDataset(crystals(2), 4.0, targets=TARGETS)
-    potential = new_potential(settings(), dataset, 0)
+    potential = new_potential(settings().model_copy(update={"model": TINY}), dataset, 0)
     options = settings(loss="huber", huber_delta=0.02).training
     module = TrainingModule([potential], options, targets=[target.name for target in TARGETS])
     batch = dataset.batch([0, 1])

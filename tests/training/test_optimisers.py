@@ -1,5 +1,6 @@
 """Optimizers, courses of the learning rate, stages and baselines: options of every training."""
 
+import copy
 import json
 
 import numpy as np
@@ -12,7 +13,8 @@ import camp
 from camp.data.graphs import GraphDataset, least_squares_energies
 from camp.errors import InputError
 from camp.settings import Stage, TrainingSettings
-from camp.training.optimisers import rate_factor
+from camp.training import module
+from camp.training.optimisers import FEWEST_CHANNELS, make_optimizer, plateaus, rate_factor
 from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
 from tests.training.small_training import clusters, interrupted_in, metrics, settings
 
@@ -39,6 +41,7 @@ OPTIONS = {
         "precondition_every": 2,
     },
     "adamw, linear": {"optimizer": "adamw", "schedule": "linear", "weight_decay": 1e-4},
+    "muon with a plateau": {"optimizer": "muon", "weight_decay": 1e-4, "scheduler_patience": 0},
     "stages": {
         "stages": [
             Stage(epochs=2, energy_weight=0.1),
@@ -51,9 +54,16 @@ OPTIONS = {
 }
 
 
+def wide(**options):
+    """With matrices large enough for Muon."""
+    chosen = settings(**options)
+    model = chosen.model.model_copy(update={"channels": FEWEST_CHANNELS})
+    return chosen.model_copy(update={"model": model})
+
+
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_resumed_training_equals_the_uninterrupted_one(options, tmp_path):
-    data, chosen = (clusters(6), clusters(3, seed=9)), settings(**options)
+    data, chosen = (clusters(6), clusters(3, seed=9)), wide(**options)
     train(chosen, *data, seeds=[1], out=tmp_path / "whole")
     for epoch in (1, 3):
         with interrupted_in(epoch):
@@ -68,8 +78,10 @@ def test_a_resumed_training_equals_the_uninterrupted_one(options, tmp_path):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_another_second_seed_leaves_the_first_alone(options, tmp_path):
-    data, chosen = (clusters(6), clusters(3, seed=9)), settings(**options)
+def test_another_second_seed_leaves_the_first_alone(options, tmp_path, monkeypatch):
+    """Plain steps: that a traced one keeps models apart is a law of its own (test_together)."""
+    monkeypatch.setattr(module, "TracedLoss", lambda *_, **__: None)
+    data, chosen = (clusters(6), clusters(3, seed=9)), wide(**options)
     train(chosen, *data, seeds=[1, 2], out=tmp_path)
     train(chosen, *data, seeds=[1, 3], out=tmp_path / "others")
     ours, theirs = (
@@ -78,6 +90,46 @@ def test_another_second_seed_leaves_the_first_alone(options, tmp_path):
     )
     for name, value in ours.items():
         assert torch.equal(value, theirs[name]), name
+
+
+def test_muon_orthogonalises_matrices_and_is_adamw_for_all_else():
+    """A first step has the singular vectors of the gradient, and singular values about one times
+    0.2 √(larger side); against torch for other parameters, of any number of models.
+    """
+    torch.manual_seed(0)
+    rate, options = 0.01, {"weight_decay": 0.1, "learning_rate": 0.01}
+    networks = [torch.nn.Sequential(torch.nn.Linear(20, 10), torch.nn.Linear(10, 1)) for _ in "ab"]
+    others = copy.deepcopy(networks)
+    muon = make_optimizer(networks, TrainingSettings(optimizer="muon", **options))
+    adamw = make_optimizer(others, TrainingSettings(optimizer="adamw", **options))
+    for step in range(3):
+        for network, other in zip(networks, others, strict=True):
+            for ours, theirs in zip(network.parameters(), other.parameters(), strict=True):
+                ours.grad = torch.randn_like(ours)
+                theirs.grad = ours.grad.clone()
+        before = [network[0].weight.detach().clone() for network in networks]
+        gradients = [network[0].weight.grad.clone() for network in networks]
+        muon.step()
+        adamw.step()
+        for network, old, gradient in zip(networks, before, gradients, strict=True):
+            if step == 0:
+                change = (old * (1 - rate * 0.1) - network[0].weight) / (0.2 * rate * 20**0.5)
+                left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+                values = left.T @ change @ right.T
+                assert values.diagonal().min() > 0.5 and values.diagonal().max() < 1.5
+                assert (values - values.diagonal().diag()).abs().max() < 0.05
+        for network, other in zip(networks, others, strict=True):
+            for name in ("0.bias", "1.weight", "1.bias"):
+                torch.testing.assert_close(network.get_parameter(name), other.get_parameter(name))
+
+
+def test_a_plateau_lowers_all_rates_of_one_model():
+    options = TrainingSettings(optimizer="muon", scheduler_factor=0.5, scheduler_patience=0)
+    optimizer = make_optimizer([torch.nn.Linear(9, 9) for _ in "ab"], options)
+    plateau = plateaus(optimizer, options, ["a", "b"])[1]["scheduler"]
+    for error in (1.0, 2.0):
+        plateau.step(error)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.005, 0.01, 0.005]
 
 
 def test_stages_change_rate_and_length(tmp_path):

@@ -14,7 +14,7 @@ from camp.training.module import TrainingModule
 from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
 from tests.training.small_training import (
     SETTINGS,
-    SMALL,
+    TINY,
     clusters,
     interrupted_in,
     kinds_of_checkpoints,
@@ -23,9 +23,25 @@ from tests.training.small_training import (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_trace():
+    """Trainings here have the same data and settings: what one of them traces serves all."""
+    plain, known = TracedLoss._trace, {}
+
+    def trace(owner, parameters, tensors):
+        kind = len(owner.models), parameters[0][0].dtype
+        if kind not in known:
+            known[kind] = plain(owner, parameters, tensors)
+        return known[kind]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TracedLoss, "_trace", trace)
+        yield
+
+
 def potential(seed):
     torch.manual_seed(seed)
-    return camp.Potential(SMALL, species=[18]).double()
+    return camp.Potential(TINY, species=[18]).double()
 
 
 def losses_and_gradients(traced, batches):
@@ -63,9 +79,7 @@ def test_each_model_as_if_it_were_alone():
 
 # Ends after another number of epochs for each seed, when validation gets worse once.
 SHORT = settings(max_epochs=8, patience=1, learning_rate=0.05)
-SHORT = SHORT.model_copy(
-    update={"model": SHORT.model.model_copy(update={"max_rank": 1, "layers": 1})}
-)
+SHORT = SHORT.model_copy(update={"model": TINY})
 
 
 def together(out, seeds, **options):

@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from camp.memory import PeakMemory
 from camp.potential.derivatives import Results
 from camp.targets import ENERGY, FORCES
 from camp.training.average import decay, update_average
+from camp.training.callbacks import EarlyEnd
 from camp.training.compiled import TracedLoss
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
@@ -239,8 +241,43 @@ def test_training_shorter_than_the_start_of_averaging(tmp_path):
 
 
 def test_divergence_is_one_clear_message(tmp_path):
-    with pytest.raises(InputError, match="diverged"):
+    """With the step, and what to lower: a step of this size makes the next loss infinite."""
+    said = (
+        r"seed 1 diverged, the loss is no longer a number from step 2 on; "
+        r"lower learning_rate \(now 1e\+30\) or gradient_clip \(now 1\)"
+    )
+    with pytest.raises(InputError, match=said):
         train(settings(learning_rate=1e30), clusters(4), clusters(2), seeds=[1], out=tmp_path)
+
+
+def test_what_was_best_before_a_divergence_is_kept(tmp_path, monkeypatch, capsys):
+    """Here from the thirteenth step on, the first of the fifth epoch."""
+    plain_loss = TrainingModule.loss
+
+    def loss(module, potential, batch):
+        broken = module.training and module.global_step >= 12
+        return plain_loss(module, potential, batch) * (math.nan if broken else 1.0)
+
+    monkeypatch.setattr(TrainingModule, "loss", loss)
+    [summary] = train(settings(), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
+    reason = "the loss is no longer a number from step 13 on"
+    assert summary["stop_reason"] == reason
+    assert summary["epochs"] == 5
+    assert f"seed 1: {reason}" in capsys.readouterr().err
+    assert math.isfinite(summary["best_validation_error"])
+
+
+def test_an_error_that_rises_is_told_of_once(capsys):
+    module = TrainingModule([camp.Potential(SMALL, species=[18])], SETTINGS.training)
+    trainer = SimpleNamespace(is_global_zero=True, should_stop=False, current_epoch=0)
+    end = EarlyEnd(1, patience=9, max_steps=None)
+    for step, error in ((10, 0.02), (20, 0.19), (30, 0.21), (40, 0.5)):
+        trainer.global_step = step
+        trainer.callback_metrics = {"validation_forces_mae": error}
+        end.on_train_epoch_end(trainer, module)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("step 30: validation forces MAE 210 meV/Å is more than 10 times")
+    assert line.endswith("lower learning_rate (now 0.01) or gradient_clip (now 1)")
 
 
 def test_same_seed_same_training(finished, tmp_path):
