@@ -135,9 +135,11 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: LabelledBatch, _index: int) -> None:
         for member, average in enumerate(self.averages):
+            assert isinstance(average, Potential)
             predicted = average(batch.graph)
             for name, labels in batch.labels.items():
-                error = absolute_error(name, predicted, batch)[~labels.isnan()]
+                error = absolute_error(name, predicted, batch, average.property_of)
+                error = error[~labels.isnan()]
                 if len(error):
                     self.log(
                         self.metric(validation_error(name), member),
