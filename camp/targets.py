@@ -6,6 +6,9 @@ which targets exist. A task may add targets of its own.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Sign = Literal["fixed", "free"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Target:
     symmetry: str = ""
     # How a structure's value follows from its atoms: "sum" (extensive) or "mean"; "" per atom.
     reduce: str = "sum"
+    # "free": of a label only it or its negative is known, as a whole; losses and errors then take
+    # the sign that fits better, structure by structure.
+    sign: Sign = "fixed"
     # The derivative of another target, which the model need not predict by itself.
     derivative_of: str = ""
     # Names under which files have it, the likeliest first; it is the same target under any of them.
@@ -115,11 +121,13 @@ def resolve(
     names: Sequence[str],
     keys: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
+    signs: Mapping[str, Sign] | None = None,
 ) -> tuple[Target, ...]:
     """Targets of the table by name.
 
     :param keys: under which names files have them, where not as the table says.
     :param units: in which unit, where not in that of the table; nothing is converted.
+    :param signs: whether labels have a sign, where not as the table says.
     :raises KeyError: no such target.
     """
     chosen = []
@@ -129,6 +137,8 @@ def resolve(
             target = replace(target, keys=(keys[name],))
         if units and units.get(name, target.unit) != target.unit:
             target = replace(target, unit=units[name])
+        if signs and name in signs:
+            target = replace(target, sign=signs[name])
         chosen.append(target)
     return tuple(chosen)
 

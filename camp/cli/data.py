@@ -1,6 +1,7 @@
 """Verbs that make data: generate, fetch, convert, split."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,8 @@ def run_convert(arguments: argparse.Namespace) -> None:
         first=arguments.first,
         part=arguments.part,
         without=arguments.without,
+        below=dict(arguments.keep_below),
+        above=dict(arguments.keep_above),
         molecule=arguments.molecule,
         keys=given_keys(arguments),
         progress=sys.stderr.isatty(),
@@ -111,6 +114,17 @@ def _part(text: str) -> tuple[int, int]:
     if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
         raise argparse.ArgumentTypeError(f"{text!r} is no part such as 0:167")
     return int(first), int(last)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = math.nan
+    if not name or math.isnan(limit):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
+    return name, limit
 
 
 def add_convert(verbs) -> None:
@@ -138,6 +152,15 @@ def add_convert(verbs) -> None:
         metavar="FILE",
         help="leave out frames that are in these files too",
     )
+    for kind, word in (("below", "smaller"), ("above", "larger")):
+        parser.add_argument(
+            f"--keep-{kind}",
+            type=_limit,
+            nargs="+",
+            default=[],
+            metavar="NAME=NUMBER",
+            help=f"only frames whose number of this name is {word}",
+        )
     parser.add_argument("--molecule", help="molecule to take out of the rMD17 archive (.zip)")
     add_keys(parser)
     parser.set_defaults(run=run_convert)

@@ -295,7 +295,7 @@ def normalisation(labels: Tensor, target: Target) -> Normalisation:
     """Scales and shift of the natural parts of a target, from its labels (…, *shape).
 
     Of rank 0 the mean and the standard deviation; of a higher rank l the root of the mean of
-    |X_l|², since no other shift is equivariant.
+    |X_l|², since no other shift is equivariant. Where the sign is free, there is no mean.
     """
     tensors = labels.reshape(len(labels), -1)
     tensors = tensors[~tensors.isnan().any(1)]
@@ -304,7 +304,7 @@ def normalisation(labels: Tensor, target: Target) -> Normalisation:
     parts = split_packed(tensors @ decomposition_matrix(target.symmetry).T, target.symmetry)
     scale, shift = {}, (0.0,)
     for rank, part in parts.items():
-        if rank == 0:
+        if rank == 0 and target.sign == "fixed":
             shift = (float(part.mean()),)
             size = part.std(correction=0)
         else:
@@ -330,8 +330,10 @@ def collate(graphs: list[LabelledGraph]) -> LabelledBatch:
 
 
 def content_hash(structures: Iterable[Atoms], targets: Sequence[Target] = (ENERGY, FORCES)) -> str:
-    """SHA-256 over atoms, positions, cells, periodicity and labels, in this order."""
-    digest = hashlib.sha256(json.dumps([[t.name, t.unit] for t in targets]).encode())
+    """SHA-256 over targets, atoms, positions, cells, periodicity and labels."""
+    signs = {target.name: [target.sign] for target in targets if target.sign != "fixed"}
+    named = [[target.name, target.unit, *signs.get(target.name, [])] for target in targets]
+    digest = hashlib.sha256(json.dumps(named).encode())
     for index, atoms in enumerate(structures):
         labels = _labels(atoms, targets, index)
         digest.update(struct.pack("<q3?", len(atoms), *atoms.pbc.tolist()))

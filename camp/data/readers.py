@@ -23,7 +23,7 @@ from camp.data.formats.npz import npz_frames
 from camp.data.formats.pandas_json import json_frames
 from camp.data.formats.rmd17 import extract_rmd17
 from camp.data.formats.xyz import write_structures, xyz_frames
-from camp.data.labels import LARGEST_NUMBER, absence, label, missing
+from camp.data.labels import LARGEST_NUMBER, absence, keys_of, label, missing
 from camp.data.units import KCAL_PER_MOL
 from camp.errors import InputError, reason
 from camp.graph.neighbours import COINCIDENCE_DISTANCE
@@ -126,6 +126,8 @@ def convert(
     first: int | None = None,
     part: tuple[int, int] | None = None,
     without: Sequence[str | Path] = (),
+    below: Mapping[str, float] | None = None,
+    above: Mapping[str, float] | None = None,
     molecule: str | None = None,
     keys: Mapping[str, str] | None = None,
     progress: bool = False,
@@ -140,12 +142,14 @@ def convert(
     :param first: at most so many frames of each file.
     :param part: of these take only those from the first to before the second number.
     :param without: leave out frames with the atoms and positions of a frame in these files.
+    :param below: only frames with a smaller number in ``info``, for each of these names.
+    :param above: or a larger one.
     :param molecule: for rMD17 archives (``.zip``), the molecule to take.
     :param keys: names of energy, forces or stress in the files, which every frame must have then;
         they are written under the usual ones.
     :return: the number of frames written.
-    :raises InputError: see :func:`iterate_structures` and :func:`write_structures`; nothing is
-        written then.
+    :raises InputError: see :func:`iterate_structures` and :func:`write_structures`; a frame without
+        a number to keep it by, or none that is kept. Nothing is written then.
     """
     files = [Path(path) for path in paths]
     names = Counter(path.name for path in files)
@@ -155,6 +159,7 @@ def convert(
     }
 
     def frames() -> Iterator[Atoms]:
+        taken = 0
         for path in files:
             source = path.name if names[path.name] == 1 else str(path)
             if path.suffix.lower() == ".zip":
@@ -172,14 +177,39 @@ def convert(
             for number, atoms in enumerate(structures):
                 if (part and not part[0] <= number < part[1]) or _places(atoms) in left_out:
                     continue
+                try:
+                    if not _is_within(atoms, below or {}, above or {}):
+                        continue
+                except InputError as error:
+                    raise InputError(f"{path}, frame {number * every}: {error}") from None
                 if named:
                     _name_as_usual(atoms, named)
                 if "source" in atoms.info:
                     atoms.info["origin"] = atoms.info["source"]
                 atoms.info |= {"source": source, "source_frame": number * every}
+                taken += 1
                 yield atoms
 
+        if not taken:
+            raise InputError(f"{', '.join(map(str, files))}: no frame is as asked for")
+
     return write_structures(out, frames())
+
+
+def _is_within(atoms: Atoms, below: Mapping[str, float], above: Mapping[str, float]) -> bool:
+    """Whether the numbers of a frame's ``info`` are below and above these limits.
+
+    :raises InputError: it has no such number.
+    """
+    numbers = {name: atoms.info.get(name) for name in (*below, *above)}
+    for name, value in numbers.items():
+        if not isinstance(value, int | float | np.number) or np.isnan(value):
+            raise InputError(
+                f"frames are kept by {name}, which is {'missing' if value is None else value} here "
+                f"(the frame has: {', '.join(keys_of(atoms))})"
+            )
+    smaller = all(numbers[name] < limit for name, limit in below.items())
+    return smaller and all(numbers[name] > limit for name, limit in above.items())
 
 
 def _name_as_usual(atoms: Atoms, targets: Sequence[Target]) -> None:

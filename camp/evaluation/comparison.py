@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
@@ -14,6 +15,7 @@ from camp.errors import InputError
 from camp.evaluation.tensors import tensor_metrics
 from camp.files import atomic_path
 from camp.potential.prediction import DEVIATIONS, Evaluation, Predictor
+from camp.potential.properties import with_sign_of
 from camp.targets import ENERGY, FORCES, STRESS, TARGETS, Target
 
 # eV/atom; and times what is left without it: then an error is one of the reference.
@@ -105,6 +107,8 @@ def compare(
 ) -> Comparison:
     """Evaluate labelled structures in one pass.
 
+    Where the sign of a target is free, a reference gets that which is nearer to the prediction.
+
     :param targets: which labels to compare with; all that the model predicts by default.
     :param keys: names of the labels by target, where others than usual.
     :raises InputError: no structures, one that the potential cannot evaluate, or no label.
@@ -114,6 +118,7 @@ def compare(
     wanted = predictable(potential) if targets is None else list(targets)
     named = keys or {}
     wanted = [replace(t, keys=(named[t.name],)) if t.name in named else t for t in wanted]
+    atoms = np.array([len(atoms) for atoms in structures])
     references: dict[str, np.ndarray] = {}
     for target in wanted:
         rows = [_reference(atoms, target, number) for number, atoms in enumerate(structures)]
@@ -124,12 +129,17 @@ def compare(
         names = " and no ".join(target.name for target in wanted)
         raise InputError(f"the structures have no {names} to compare with")
     result = potential.evaluate(structures, progress=progress)
+    compared = {target.name: target for target in wanted if target.name in references}
+    predicted = {name: predictions(result, name) for name in references}
     return Comparison(
-        atoms=np.array([len(atoms) for atoms in structures]),
+        atoms=atoms,
         numbers=np.concatenate([atoms.numbers for atoms in structures]),
-        targets={target.name: target for target in wanted if target.name in references},
-        predicted={name: predictions(result, name) for name in references},
-        reference=references,
+        targets=compared,
+        predicted=predicted,
+        reference={
+            name: _oriented(references[name], predicted[name], target, atoms)
+            for name, target in compared.items()
+        },
         deviations={
             ENERGY.name: result.uncertainty.energies,
             FORCES.name: np.concatenate(result.uncertainty.forces),
@@ -185,6 +195,16 @@ def predictions(result: Evaluation, name: str) -> np.ndarray:
         return result.stresses
     found = result.forces if name == FORCES.name else result.properties[name]
     return np.concatenate(found) if isinstance(found, list) else found
+
+
+def _oriented(
+    reference: np.ndarray, predicted: np.ndarray, target: Target, atoms: np.ndarray
+) -> np.ndarray:
+    if target.sign == "fixed":
+        return reference
+    system = torch.from_numpy(np.repeat(np.arange(len(atoms)), atoms)) if target.of_atoms else None
+    values, other = (torch.from_numpy(np.asarray(one, float)) for one in (reference, predicted))
+    return with_sign_of(values, other, system).numpy()
 
 
 def _reference(atoms: Atoms, target: Target, number: int) -> np.ndarray:

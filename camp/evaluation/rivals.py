@@ -14,7 +14,7 @@ from ase.neighborlist import neighbor_list
 from camp.data.labels import label
 from camp.data.splits import Split
 from camp.errors import InputError
-from camp.evaluation.tensors import errors, invariants
+from camp.evaluation.tensors import ISOTROPIC, NORM, errors, invariants
 from camp.targets import Target
 
 MEAN, KERNEL_RIDGE = "mean of the training set", "kernel ridge on invariants (scikit-learn)"
@@ -28,8 +28,8 @@ def rival_metrics(
     structures: Sequence[Atoms], split: Split, targets: Sequence[Target]
 ) -> dict[str, dict[str, float]]:
     """Errors on the test set of the mean of the training set and of kernel ridge regression, by
-    name, as of :func:`camp.evaluation.tensors.tensor_metrics`: of the isotropic part, or where a
-    tensor has none of the norm.
+    name, as of :func:`camp.evaluation.tensors.tensor_metrics`: of the isotropic part, or of
+    the norm where a tensor has none or its sign is free.
 
     :raises InputError: scikit-learn is not installed, or a label that cannot be read.
     """
@@ -39,7 +39,8 @@ def rival_metrics(
         parts = (split.train, split.validation, split.test)
         sets = [_examples([structures[i] for i in part], target, species) for part in parts]
         known, reference = sets[0][1], sets[-1][1]
-        names = [name for name in ("isotropic", "norm") if name in known][:1]
+        wanted = (ISOTROPIC, NORM) if target.sign == "fixed" else (NORM,)
+        names = [name for name in wanted if name in known][:1]
         for name in names:
             train, test = known[name], reference[name]
             key = f"{target.name}_{name}"

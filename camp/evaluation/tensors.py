@@ -11,6 +11,8 @@ from camp.cartesian.natural.decomposition import (
 from camp.cartesian.voigt import polycrystal_moduli, stiffness_to_voigt
 from camp.targets import ELASTIC, Target
 
+ISOTROPIC, NORM = "isotropic", "norm"
+
 
 def tensor_metrics(
     target: Target, predicted: np.ndarray, reference: np.ndarray
@@ -26,14 +28,17 @@ def tensor_metrics(
       tensors are positive definite; ``unstable`` counts the predictions that are not;
 
     of each the mean absolute deviation of the reference from its mean as the zero of the scale
-    (``mad``), and the MAE relative to it (``relative_mae``).
+    (``mad``), and the MAE relative to it (``relative_mae``). Where the sign of the target is free,
+    the mean of what has one says nothing, and the deviation is that from zero.
 
     Shapes: predicted and reference (m, *target.shape), without NaN.
     """
-    result = errors(target.name, predicted, reference)
+    signless = target.sign == "free"
+    result = errors(target.name, predicted, reference, from_zero=signless)
     of_both = (invariants(target, values) for values in (predicted, reference))
     for name, both in _paired(*of_both).items():
-        result |= errors(f"{target.name}_{name}", *both)
+        from_zero = signless and name == ISOTROPIC
+        result |= errors(f"{target.name}_{name}", *both, from_zero=from_zero)
     if target.name == ELASTIC.name:
         stable = [positive_definite(values) for values in (predicted, reference)]
         result[f"{target.name}_unstable"] = float((~stable[0]).sum())
@@ -50,10 +55,15 @@ def positive_definite(stiffness: np.ndarray) -> np.ndarray:
     return (torch.linalg.eigvalsh(matrices) > 0).all(1).numpy()
 
 
-def errors(name: str, predicted: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """MAE, RMSE, mean absolute deviation and relative MAE of what has this name: (m, …) each."""
-    error = predicted - reference
-    mae, mad = float(np.abs(error).mean()), float(np.abs(reference - reference.mean(0)).mean())
+def errors(
+    name: str, predicted: np.ndarray, reference: np.ndarray, *, from_zero: bool = False
+) -> dict[str, float]:
+    """MAE, RMSE, mean absolute deviation and relative MAE of what has this name: (m, …) each.
+
+    :param from_zero: whether the deviation is that from zero instead of from the mean.
+    """
+    error, centre = predicted - reference, 0.0 if from_zero else reference.mean(0)
+    mae, mad = float(np.abs(error).mean()), float(np.abs(reference - centre).mean())
     return {
         f"{name}_mae": mae,
         f"{name}_rmse": float(np.sqrt(np.square(error).mean())),
@@ -90,8 +100,8 @@ def invariants(target: Target, values: np.ndarray) -> dict[str, np.ndarray]:
     isotropic = parts[:, :scalars]
     of_scalars = reconstruction_matrix(target.symmetry)[:, :scalars]
     anisotropic = entries - isotropic @ of_scalars.T
-    found = {"norm": entries.norm(dim=1).numpy()}
+    found = {NORM: entries.norm(dim=1).numpy()}
     if scalars:
-        found["isotropic"] = isotropic.numpy()
+        found[ISOTROPIC] = isotropic.numpy()
         found["anisotropy"] = anisotropic.norm(dim=1).numpy()
     return found

@@ -1,6 +1,6 @@
 """Several potentials of one kind, whose disagreement tells how far their mean can be trusted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from camp.graph import AtomicGraph
 from camp.potential.derivatives import Deviations, Results
 from camp.potential.potential import Potential
 from camp.potential.prediction import Predictor
+from camp.potential.properties import with_sign_of
 
 
 class Ensemble(Predictor):
@@ -68,13 +69,21 @@ class Ensemble(Predictor):
             forces.mean(0),
             virials.mean(0),
             properties={
-                name: torch.stack([one.properties[name] for one in found]).mean(0)
+                name: self._mean_property([one.properties[name] for one in found], name, graph)
                 for name in self.other_targets
             },
             deviations=Deviations(_deviation(energies), _deviation(forces).norm(dim=-1))
             if self.predicts_energy
             else None,
         )
+
+    def _mean_property(self, values: Sequence[Tensor], name: str, graph: AtomicGraph) -> Tensor:
+        """Where its sign is free, all members get that of the first."""
+        target = self.targets[name]
+        if target.sign == "free":
+            system = graph.system if target.of_atoms else None
+            values = [with_sign_of(one, values[0], system) for one in values]
+        return torch.stack([*values]).mean(0)
 
 
 def _deviation(values: Tensor) -> Tensor:

@@ -85,6 +85,21 @@ def reduced(of_atoms: Tensor, graph: AtomicGraph, how: str) -> Tensor:
     return totals / sizes.view(-1, *[1] * (of_atoms.dim() - 1))
 
 
+def with_sign_of(values: Tensor, other: Tensor, system: Tensor | None = None) -> Tensor:
+    """The values of each structure or, as a whole, their negatives: whichever lies nearer to the
+    other values, by the sum of squares. What is NaN does not count and stays NaN.
+
+    Shapes: values and other alike, (s, …) of structures; or (n, …) of atoms.
+
+    :param system: (n,) the structure of each atom, where values are of atoms.
+    """
+    products = (values * other).detach().nan_to_num(0.0).reshape(len(values), -1).sum(1)
+    if system is not None:
+        products = torch.zeros_like(products).index_add(0, system, products)[system]
+    signs = torch.where(products < 0, -1.0, 1.0).to(values.dtype)
+    return values * signs.reshape(-1, *[1] * (values.dim() - 1))
+
+
 def make_properties(
     targets: Mapping[str, Target], species: int, normalisation: Mapping[str, Normalisation]
 ) -> nn.ModuleDict:

@@ -10,14 +10,16 @@ from camp.settings.base import FITTED, NAME, File, Settings, text
 from camp.settings.layers import Layer, Layers, read_yaml
 from camp.settings.model import Model
 from camp.settings.sections import (
+    SIGNS,
     AnalysisSettings,
     MdSettings,
     TargetName,
     Targets,
+    TensorName,
     TrainingSettings,
 )
 from camp.settings.words import refused
-from camp.targets import Target, resolve
+from camp.targets import Sign, Target, resolve
 
 
 class TrainingJob(Settings):
@@ -30,14 +32,15 @@ class TrainingJob(Settings):
     units: dict[TargetName, str] = Field(
         {}, description="units of targets where they are others than usual; nothing is converted"
     )
+    signs: dict[TensorName, Sign] = Field({}, description=SIGNS)
     model: Model = Field({}, validate_default=True, description="see above")
     training: TrainingSettings = Field(TrainingSettings(), description="see above")
     labels: dict[str, str] = Field({}, description="texts kept with the model")
 
     @property
     def learnt(self) -> tuple[Target, ...]:
-        """The targets with the names and units that the files have."""
-        return resolve(self.targets, self.keys, self.units)
+        """The targets with the names, units and signs that the files have."""
+        return resolve(self.targets, self.keys, self.units, self.signs)
 
     def to_yaml(self) -> str:
         """The file that says the same."""

@@ -202,6 +202,7 @@ class Scale(Settings):
             targets=settings.targets,
             keys=settings.keys,
             units=settings.units,
+            signs=settings.signs,
             model=chosen.model,
             training=chosen.training,
             labels={**labels, "note": self.note_of(task, architecture)},

@@ -9,7 +9,7 @@ from camp.settings.base import Different, File, PublicFile, Settings, text
 from camp.settings.budget import Budget
 from camp.settings.recipes import RECIPES, RecipeName
 from camp.settings.words import refused
-from camp.targets import TARGETS
+from camp.targets import TARGETS, Sign
 
 Element = Annotated[str, text("the symbol of an element", r"^[A-Z][a-z]?$")]
 Pair = Annotated[str, text("a pair such as O-O", r"^[A-Z][a-z]?-[A-Z][a-z]?$")]
@@ -20,8 +20,16 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 if TYPE_CHECKING:
     TargetName = str
+    TensorName = str
 else:
     TargetName = Literal[tuple(TARGETS)]
+    TensorName = Literal[
+        tuple(name for name, target in TARGETS.items() if target.rank and not target.derivative_of)
+    ]
+SIGNS = (
+    "`{piezoelectric: free}` where labels may be the negative of the tensor: losses and errors "
+    "take the sign that fits better, structure by structure"
+)
 Targets = Annotated[list[TargetName], Field(min_length=1), Different]
 Peer = Literal["mace", "nequip"]
 ReferenceName = Literal["aimd", "xray-2013", "xray-2014", "neutron", "revpbe0"]
@@ -333,6 +341,10 @@ class ResourceSettings(Settings):
     runtime: int = Field(60, ge=1, description="minutes")
 
 
+# Keys of a dataset that does not generate its frames.
+_OF_FILES = ("fetch", "files", "molecule", "every", "kcal_per_mol", "keep_below", "keep_above")
+
+
 class DatasetSettings(Settings):
     """Where frames are from."""
 
@@ -358,6 +370,12 @@ class DatasetSettings(Settings):
     without: Annotated[list[PublicFile], Different] = Field(
         [], description="leave out frames that are in these public files too"
     )
+    keep_below: dict[str, float] = Field(
+        {},
+        description="`{symmetry_error: 0.05}` takes only frames with a number of this name below "
+        "the limit",
+    )
+    keep_above: dict[str, float] = Field({}, description="the same, above it")
     molecule: str | None = Field(None, description="which molecule of the rMD17 archive")
     kcal_per_mol: float | None = Field(
         None, gt=0, description="value of 1 kcal/mol for MD17 files, eV; null: CODATA"
@@ -368,8 +386,8 @@ class DatasetSettings(Settings):
     @model_validator(mode="after")
     def _has_one_origin(self) -> Self:
         if self.generate is not None:
-            for key in ("fetch", "files", "molecule", "every", "kcal_per_mol"):
-                if getattr(self, key) is not None:
+            for key in _OF_FILES:
+                if getattr(self, key) not in (None, {}):
                     raise refused("does not go together with 'generate'", key)
             if self.frames is None:
                 raise refused("is missing; say how many frames to generate", "frames")
@@ -465,6 +483,7 @@ class TaskData(Settings):
     units: dict[TargetName, str] = Field(
         {}, description="units of targets where they are others than usual; nothing is converted"
     )
+    signs: dict[TensorName, Sign] = Field({}, description=SIGNS)
 
 
 class SimulationConditions(Settings):

@@ -58,6 +58,13 @@ def started_potential(
     learnt = {target.derivative_of or name for name, target in training.targets.items()}
     if unknown := sorted(learnt - {*potential.targets}):
         raise InputError(f"the model does not predict {', '.join(unknown)}")
+    for name, target in training.targets.items():
+        known_sign = potential.targets[name].sign if name in potential.targets else target.sign
+        if target.sign != known_sign:
+            raise InputError(
+                f"signs: that of {name} is {target.sign}, and {known_sign} in the model; "
+                "fine-tuning keeps it"
+            )
     freeze(potential, settings.training.frozen)
     potential.origin.update(
         weights="own",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from camp.data.graphs import LabelledBatch
 from camp.potential.derivatives import Results
-from camp.potential.properties import Property
+from camp.potential.properties import Property, with_sign_of
 from camp.targets import ENERGY, FORCES, STRESS
 
 # What counts of each error.
@@ -26,7 +26,8 @@ def training_loss(
 ) -> Tensor:
     """Eqs. 13 and 14, w_E (ΔE/N)² + w_F Σ|ΔF|²/3N, and for every other target w |ΔT|²/(3^rank σ²),
     summed over the structures of a batch; for a target of atoms the mean over those of a structure.
-    What is not given (NaN) does not count; every structure counts by its weight.
+    What is not given (NaN) does not count; every structure counts by its weight. Where the sign of
+    a target is free, T or −T is taken for each structure, whichever is nearer.
 
     :param weights: by target.
     :param total_energies: (ΔE)² instead of (ΔE/N)².
@@ -45,15 +46,17 @@ def training_loss(
         elif term := _SPECIAL.get(name):
             terms.append(weights[name] * term(predicted, labels, batch, square))
         else:
-            found = predicted.properties[name]
-            terms.append(
-                weights[name] * _mean_square(found, labels, batch, property_of(name), square)
-            )
+            found, of = predicted.properties[name], property_of(name)
+            terms.append(weights[name] * _mean_square(found, labels, batch, of, square))
     return sum(terms[1:], start=terms[0])
 
 
-def absolute_error(name: str, predicted: Results, batch: LabelledBatch) -> Tensor:
-    """|predicted − labelled| of one target: of energies per atom (s,), of all else by component."""
+def absolute_error(
+    name: str, predicted: Results, batch: LabelledBatch, property_of: Callable[[str], Property]
+) -> Tensor:
+    """|predicted − labelled| of one target: of energies per atom (s,), of all else by component;
+    arguments as for :func:`training_loss`.
+    """
     labels = batch.labels[name]
     if name == ENERGY.name:
         return ((predicted.energies - labels) / batch.sizes).abs()
@@ -61,7 +64,8 @@ def absolute_error(name: str, predicted: Results, batch: LabelledBatch) -> Tenso
         return (predicted.forces - labels).abs()
     if name == STRESS.name:
         return (predicted.virials.double() / batch.graph.volumes()[:, None, None] - labels).abs()
-    return (predicted.properties[name] - labels).abs()
+    found = predicted.properties[name]
+    return (found - _oriented(labels, found, batch, property_of(name))).abs()
 
 
 def huber(error: Tensor, delta: float) -> Tensor:
@@ -98,7 +102,7 @@ def _stress(predicted: Results, labels: Tensor, batch: LabelledBatch, square: _S
 def _mean_square(
     predicted: Tensor, labels: Tensor, batch: LabelledBatch, of: Property, square: _Square
 ) -> Tensor:
-    error = difference(predicted, labels) / of.spread
+    error = difference(predicted, _oriented(labels, predicted, batch, of)) / of.spread
     squares = square(error).reshape(len(error), -1).mean(1)
     weights = batch.weights.to(squares.dtype)
     if not of.target.of_atoms:
@@ -107,6 +111,13 @@ def _mean_square(
     counts = torch.zeros_like(batch.sizes).index_add(0, batch.graph.system, given.long())
     squares = squares / counts.clamp(min=1)[batch.graph.system]
     return (squares * weights[batch.graph.system]).sum()
+
+
+def _oriented(labels: Tensor, predicted: Tensor, batch: LabelledBatch, of: Property) -> Tensor:
+    """Labels as they are, or with the sign of the predictions where their own is not known."""
+    if of.target.sign == "fixed":
+        return labels
+    return with_sign_of(labels, predicted, batch.graph.system if of.target.of_atoms else None)
 
 
 _Term = Callable[[Results, Tensor, LabelledBatch, _Square], Tensor]

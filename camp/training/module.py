@@ -13,6 +13,7 @@ from camp.data.graphs import LabelledBatch
 from camp.potential.accelerated import accelerated
 from camp.potential.potential import Potential
 from camp.potential.prediction import Predictor
+from camp.potential.properties import Property
 from camp.settings import Stage, TrainingSettings
 from camp.settings.architectures import find_architecture
 from camp.targets import ENERGY, FORCES, monitored
@@ -23,11 +24,14 @@ from camp.training.loss import absolute_error, training_loss
 from camp.training.optimisers import make_optimizer, plateaus, rate_factor, restart
 
 
-def _given_errors(potential: Predictor, batch: LabelledBatch) -> Iterator[tuple[str, Tensor]]:
+def _given_errors(
+    potential: Predictor, batch: LabelledBatch, property_of: Callable[[str], Property]
+) -> Iterator[tuple[str, Tensor]]:
     """Of each target, the absolute errors of what has a label."""
     predicted = potential(batch.graph)
     for name, labels in batch.labels.items():
-        yield name, absolute_error(name, predicted, batch)[~labels.isnan()]
+        error = absolute_error(name, predicted, batch, property_of)
+        yield name, error[~labels.isnan()]
 
 
 def validation_error(target: str) -> str:
@@ -168,17 +172,20 @@ class TrainingModule(pl.LightningModule):
 
     def errors(self, member: int, batches: Iterable[LabelledBatch]) -> dict[str, float]:
         """The mean absolute errors of an average by target, of all structures of some batches."""
-        potential = self._for_evaluation(self.averages[member])
+        average = self.averages[member]
+        assert isinstance(average, Potential)
+        potential = self._for_evaluation(average)
         found: dict[str, list[Tensor]] = {}
         with torch.no_grad():
             for batch in batches:
-                for name, error in _given_errors(potential, batch):
+                for name, error in _given_errors(potential, batch, average.property_of):
                     found.setdefault(name, []).append(error.reshape(-1))
         return {name: float(torch.cat(errors).double().mean()) for name, errors in found.items()}
 
     def validation_step(self, batch: LabelledBatch, _index: int) -> None:
-        for member, average in enumerate(self._judged):
-            for name, error in _given_errors(average, batch):
+        for member, (judged, average) in enumerate(zip(self._judged, self.averages, strict=True)):
+            assert isinstance(average, Potential)
+            for name, error in _given_errors(judged, batch, average.property_of):
                 labels = batch.labels[name]
                 if len(error):
                     self.log(

@@ -22,7 +22,11 @@ def converting(scale: Scale, dataset: str) -> list[str]:
     }
     if settings.part:
         given["--part"] = "{}:{}".format(*settings.part)
-    return [text for key, v in given.items() if v is not None for text in (key, str(v))]
+    kept: list[str] = []
+    limits = {"--keep-below": settings.keep_below, "--keep-above": settings.keep_above}
+    for option, named in limits.items():
+        kept += [option, *(f"{name}={limit}" for name, limit in named.items())] if named else []
+    return [*(text for key, v in given.items() if v is not None for text in (key, str(v))), *kept]
 
 
 def splitting(scale: Scale, task: str) -> list[str]:

@@ -77,6 +77,7 @@ def of_training(scale: Scale, task: str, architecture: str) -> str:
             "targets": settings.targets,
             "model": chosen.model.model_dump(),
             "training": chosen.training.model_dump(),
+            **({"signs": settings.signs} if settings.signs else {}),
         },
         code=code_of(architecture, accelerated=chosen.training.runs_accelerated),
     )

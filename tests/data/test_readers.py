@@ -242,6 +242,43 @@ def test_convert_joins_files_and_notes_where_frames_come_from(tmp_path):
     assert (again.info["source"], again.info["origin"]) == ("joined.xyz.gz", "water.xyz")
 
 
+def numbered(folder, *errors):
+    """A file of frames with a number each."""
+    frames = [Atoms("H", info={"error": error, "name": "x"}) for error in errors]
+    write_structures(folder / "numbered.xyz", frames)
+    return folder / "numbered.xyz"
+
+
+def test_convert_keeps_frames_by_a_number(tmp_path):
+    """Strictly below and above the limits; numbers of frames are those of the file."""
+    path, out = numbered(tmp_path, 0.04, 0.05, 0.01, 1), tmp_path / "kept.xyz"
+    assert convert([path], out, below={"error": 0.05}, above={"error": 0.01}) == 1
+    assert convert([path], out, below={"error": 0.05}) == 2
+    assert [atoms.info["source_frame"] for atoms in read_structures(out, targets=())] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("below", "message"),
+    [
+        ({"eror": 1}, r"numbered\.xyz, frame 0: frames are kept by eror, which is missing here"),
+        ({"name": 1}, r"frame 0: frames are kept by name, which is x here \(the frame has: "),
+        ({"error": 0.5}, r"frame 1: frames are kept by error, which is nan here"),
+        ({"error": -1}, r"frame 1: frames are kept by error"),
+    ],
+)
+def test_frames_without_the_number_to_keep_them_by_are_named(tmp_path, below, message):
+    path = numbered(tmp_path, 0.1, float("nan"))
+    with pytest.raises(InputError, match=message):
+        convert([path], tmp_path / "kept.xyz", below=below)
+
+
+def test_convert_of_no_frame_is_refused(tmp_path):
+    path, out = numbered(tmp_path, 0.1), tmp_path / "kept.xyz"
+    with pytest.raises(InputError, match=r"numbered\.xyz: no frame is as asked for"):
+        convert([path], out, above={"error": 1.0})
+    assert not out.exists()
+
+
 def test_convert_writes_nothing_when_one_frame_is_bad(tmp_path):
     (tmp_path / "water.xyz").write_text(WATER)
     (tmp_path / "bad.xyz").write_text(WATER.replace("-14.25", "nan"))

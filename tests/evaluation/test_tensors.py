@@ -1,5 +1,7 @@
 """Errors of tensors: of components, and of numbers that do not depend on the axes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,21 @@ def test_mean_prediction_has_the_error_of_the_mean_absolute_deviation():
     found = tensor_metrics(TARGETS["dipole"], mean, dipoles)
     assert found["dipole_relative_mae"] == pytest.approx(1.0)
     assert "dipole_isotropic_mae" not in found
+
+
+def test_with_a_free_sign_deviations_count_from_zero():
+    """Of what has a sign; that of the norm does not change."""
+    rng = np.random.default_rng(4)
+    reference = rng.normal(size=(40, 3, 3)) + 2 * np.eye(3)
+    reference = reference + reference.transpose(0, 2, 1)
+    target = replace(TARGETS["polarizability"], sign="free")
+    free, fixed = (tensor_metrics(t, reference, reference) for t in (target, TARGETS[target.name]))
+    assert free["polarizability_mad"] == pytest.approx(np.abs(reference).mean())
+    thirds = np.trace(reference, axis1=1, axis2=2) / 3
+    assert free["polarizability_isotropic_mad"] == pytest.approx(np.abs(thirds).mean())
+    for name in ("norm", "anisotropy"):
+        key = f"polarizability_{name}_mad"
+        assert free[key] == fixed[key]
 
 
 def cubic(c11, c12, c44):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ import camp
 from camp.cli import main
 from camp.errors import InputError
 from camp.md.trajectory import read_state
+from camp.potential.ensemble import Ensemble
 from camp.potential.saving import save
+from camp.targets import TARGETS
 from tests.models.camp.test_network import make_potential
+from tests.models.carnet.potentials import make_potential as make_tensor_potential
 from tests.physics import random_structure
 
 SEEDS = (0, 1, 2)
@@ -65,6 +69,21 @@ def test_mean_and_deviation_are_those_of_the_members(files, structures, expected
         np.testing.assert_allclose(found.uncertainty.forces[k], spread(forces), rtol=1e-10)
         largest = found.uncertainty.largest_of_forces[k]
         assert largest == pytest.approx(spread(forces).max(), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["piezoelectric", "shielding"])
+def test_members_with_free_signs_agree_on_one(structures, name):
+    """A model and its negative are the same then, and their mean is the first."""
+    target = replace(TARGETS[name], sign="free")
+    one = make_tensor_potential(target, species=make_potential().species, max_rank=3)
+    negative = copy.deepcopy(one)
+    negative.property_of(name).scale.neg_()
+    negative.property_of(name).shift.neg_()
+    first = one.evaluate(structures).properties[name]
+    for members in ((one, negative), (one, one, negative)):
+        found = Ensemble(members).evaluate(structures).properties[name]
+        for expected, values in zip(first, found, strict=True):
+            np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
 def test_one_model_tells_no_deviation(files, structures):

@@ -43,6 +43,15 @@ MISTAKES = {
         "tasks.md17-ethanol.models.cmap is 'cmap'; it must be one of ",
     ),
     "weights": ({"weights": "mine"}, "weights is 'mine'; it must be one of own, published"),
+    "sign of an energy": (
+        of_task(signs={"energy": "free"}),
+        "md17-ethanol.signs.energy is not a known key; known are: dielectric, dipole,",
+    ),
+    "no such sign": (of_task(signs={"dipole": "any"}), "signs.dipole is 'any'; it must be one of"),
+    "generated and kept by a number": (
+        {"datasets": {"ethanol": {"generate": "water", "frames": 3, "keep_below": {"a": 1.0}}}},
+        "datasets.ethanol.keep_below does not go together with 'generate'",
+    ),
     "seed twice": ({"seeds": [1, 2, 1]}, "seeds holds 1 more than once"),
     "no seeds": ({"seeds": []}, "seeds is []; it must be a list of at least 1"),
     "seed alone": ({"seeds": 3}, "seeds is 3; it must be a list"),

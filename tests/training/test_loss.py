@@ -2,11 +2,13 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -15,14 +17,16 @@ from torch.nn.functional import huber_loss
 
 from camp.cli import main
 from camp.data.graphs import GraphDataset
-from camp.targets import ENERGY, FORCES, STRESS
+from camp.potential.derivatives import Results
+from camp.potential.properties import Property
+from camp.targets import ENERGY, FORCES, STRESS, TARGETS
 from camp.training.compiled import TracedLoss
 from camp.training.initial import new_potential
 from camp.training.loss import huber, training_loss
 from camp.training.module import TrainingModule
 from tests.training.small_training import TINY, settings
 
-TARGETS = (ENERGY, FORCES, STRESS)
+OF_ENERGY = (ENERGY, FORCES, STRESS)
 
 
 def crystals(count, seed=0):
@@ -57,7 +61,7 @@ def test_huber_is_twice_that_of_torch():
 def test_loss_of_energy_forces_and_stress(loss):
     """Of energies and virials per atom and of components of forces, all from torch's functions."""
     delta = 0.05
-    dataset = GraphDataset(crystals(3), 4.0, targets=TARGETS)
+    dataset = GraphDataset(crystals(3), 4.0, targets=OF_ENERGY)
     potential = new_potential(settings(), dataset, 0)
     batch = dataset.batch([0, 1, 2])
     weights = {"energy": 2.0, "forces": 3.0, "stress": 0.5}
@@ -78,11 +82,83 @@ def test_loss_of_energy_forces_and_stress(loss):
     assert ours.item() == pytest.approx((2 * energy + 3 * forces + 0.5 * stress).item())
 
 
+FREE = {
+    "system": replace(TARGETS["piezoelectric"], sign="free"),
+    "atom": replace(TARGETS["shielding"], sign="free"),
+}
+
+
+def labelled_with(target, count=3):
+    """Distorted water with random tensors, of which one is not known, in one batch."""
+    rng = np.random.default_rng(0)
+    structures = []
+    for number in range(count):
+        atoms = Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+        values = rng.normal(size=(3, 9) if target.of_atoms else 18)
+        if target.of_atoms:
+            values[number % 3] = np.nan
+            atoms.set_array(target.name, values)
+        else:
+            atoms.info[target.name] = values
+        structures.append(atoms)
+    dataset = GraphDataset(structures, 3.0, targets=[target])
+    spread = Property(target, 2, dataset.statistics().normalisation[target.name])
+    return dataset.batch(range(count)), spread
+
+
+def loss_of(predicted, batch, of, labels=None):
+    """The loss of predictions of one target, in float64."""
+    name, nothing = of.target.name, torch.zeros(0)
+    results = Results(nothing, nothing, nothing, nothing, properties={name: predicted})
+    if labels is not None:
+        batch = replace(batch, labels={name: labels})
+    return training_loss(results, batch, {name: 1.0}, {name: of}.__getitem__)
+
+
+@pytest.mark.parametrize("target", FREE.values(), ids=FREE)
+def test_loss_with_a_free_sign_is_that_of_the_nearer_sign(target):
+    """Of each structure the smaller of both losses with a fixed sign; flipping labels of whole
+    structures changes nothing, flipping those of single atoms does.
+    """
+    batch, free = labelled_with(target)
+    labels = batch.labels[target.name]
+    fixed = Property(replace(target, sign="fixed"), 2, free.normalisation)
+    predicted = torch.randn(labels.shape, dtype=torch.float64, generator=torch.manual_seed(1))
+    rows = 3 if target.of_atoms else 1
+    smaller = 0.0
+    for number in range(3):
+        of_structure = torch.zeros(len(labels), dtype=bool)
+        of_structure[rows * number : rows * (number + 1)] = True
+        shape = (-1, *[1] * (labels.dim() - 1))
+        only = torch.where(of_structure.reshape(shape), labels, torch.nan)
+        smaller += min(loss_of(predicted, batch, fixed, sign * only) for sign in (1, -1))
+    found = loss_of(predicted, batch, free)
+    torch.testing.assert_close(found, smaller)
+    assert found < loss_of(predicted, batch, fixed)
+    flipped = labels.clone()
+    flipped[:rows] *= -1
+    torch.testing.assert_close(loss_of(predicted, batch, free, flipped), found)
+    if target.of_atoms:
+        flipped[1] *= -1
+        assert loss_of(predicted, batch, free, flipped) != found
+
+
+@pytest.mark.parametrize("target", FREE.values(), ids=FREE)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_gradient_with_a_free_sign_on_both_sides(target, side):
+    """Against finite differences, with predictions near to the labels and to their negatives."""
+    batch, free = labelled_with(target)
+    labels = batch.labels[target.name].nan_to_num(0.5)
+    noise = 0.3 * torch.randn(labels.shape, dtype=torch.float64, generator=torch.manual_seed(2))
+    predicted = (side * labels + noise).requires_grad_()
+    assert torch.autograd.gradcheck(lambda values: loss_of(values, batch, free), (predicted,))
+
+
 def test_huber_can_be_traced():
-    dataset = GraphDataset(crystals(2), 4.0, targets=TARGETS)
+    dataset = GraphDataset(crystals(2), 4.0, targets=OF_ENERGY)
     potential = new_potential(settings().model_copy(update={"model": TINY}), dataset, 0)
     options = settings(loss="huber", huber_delta=0.02).training
-    module = TrainingModule([potential], options, targets=[target.name for target in TARGETS])
+    module = TrainingModule([potential], options, targets=[target.name for target in OF_ENERGY])
     batch = dataset.batch([0, 1])
     plain = module.loss(potential, batch)
     traced = TracedLoss(module.loss, [potential], backend=None)([batch])[0]

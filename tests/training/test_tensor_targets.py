@@ -1,14 +1,18 @@
 """Models of tensors are trained, judged and asked like potentials, through the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 
 import camp
 from camp.cli import main
+from camp.data.graphs import normalisation
 from camp.data.readers import read_structures, write_structures
+from camp.targets import TARGETS
 
 WATER = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])  # Å
 CHARGES = {"H": 0.4, "O": -0.8}
@@ -61,6 +65,42 @@ def test_a_dipole_and_a_polarizability_are_learnt_together(folder):
     assert record["metrics"]["dipole_relative_mae"] < 0.15
     assert record["metrics"]["polarizability_relative_mae"] < 0.15
     assert record["targets"] == {"dipole": "e·Å", "polarizability": "Å³"}
+
+
+def test_a_dipole_is_learnt_up_to_its_sign(tmp_path, capsys):
+    """From labels of which a random half has the wrong sign; the saved model knows that it has
+    none, and fine-tuning it on labels with a sign is refused.
+    """
+    rng = np.random.default_rng(5)
+    for name, count, seed in (("train", 40, 0), ("test", 20, 1)):
+        frames = molecules(count, seed)
+        for atoms in frames:
+            atoms.info["mu"] *= rng.choice([-1, 1])
+        write_structures(tmp_path / f"{name}.xyz", frames)
+    text = CONFIG.format(folder=tmp_path).replace("[dipole, polarizability]", "[dipole]")
+    text = text.replace("max_steps: 600", "max_steps: 300")
+    (tmp_path / "mine.yaml").write_text(text + "signs: {dipole: free}\n")
+    out, model = tmp_path / "run", tmp_path / "run" / "model.safetensors"
+    arguments = ["--seed", "1", "--device", "cpu", "--out"]
+    assert main(["train", str(tmp_path / "mine.yaml"), *arguments, str(out)]) == 0
+    errors = tmp_path / "errors.json"
+    assert main(["evaluate", str(model), str(tmp_path / "test.xyz"), "--json", str(errors)]) == 0
+    assert json.loads(errors.read_text())["metrics"]["dipole_relative_mae"] < 0.15
+    lines = [line for line in text.splitlines() if not line.startswith("model:")]
+    (tmp_path / "mine.yaml").write_text("\n".join(lines))
+    job = ["fine-tune", str(model), str(tmp_path / "mine.yaml"), *arguments, str(tmp_path / "on")]
+    assert main(job) == 2
+    assert "signs: that of dipole is fixed, and free in the model" in capsys.readouterr().err
+
+
+def test_a_free_sign_has_no_mean():
+    """Scale and shift of the parts do not depend on the signs of labels."""
+    alpha = replace(TARGETS["polarizability"], sign="free")
+    labels = torch.from_numpy(np.array([atoms.info["alpha"] for atoms in molecules(6, 3)]))
+    signs = torch.tensor([1.0, -1, -1, 1, -1, 1])[:, None, None]
+    found = normalisation(labels, alpha)
+    assert found == normalisation(signs * labels, alpha)
+    assert found.shift == (0.0,)
 
 
 def test_predictions_are_those_of_the_package_and_symmetric(folder):

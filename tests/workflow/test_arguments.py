@@ -47,6 +47,14 @@ def test_conversion_has_the_options_of_its_dataset(tmp_path):
     assert {name: getattr(found, name) for name in options} == options
 
 
+def test_frames_are_kept_by_their_numbers(tmp_path):
+    limits = {"keep_below": {"symmetry_error": 0.05, "atoms": 9}, "keep_above": {"gap": -1e-3}}
+    content = changed(OWN, ("datasets/aspirin", {"fetch": ["MD17 aspirin"], **limits}))
+    said = arguments.converting(scale_of(tmp_path, content), "aspirin")
+    found = understood("convert", "file", "out", *said)
+    assert {name: dict(getattr(found, name)) for name in limits} == limits
+
+
 def test_an_evaluation_of_a_training_is_of_its_test_set(tmp_path):
     reason = "the energies have another zero"
     content = changed(OWN, ("tasks/md17-ethanol/unavailable", {"energy": reason}))
