@@ -52,6 +52,7 @@ VERBS = (
     results.add_table,
     results.add_figure,
     results.add_scoreboard,
+    results.add_gallery,
     plan.add_plan,
 )
 

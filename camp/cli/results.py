@@ -1,4 +1,4 @@
-"""Verbs that show results: label, and beside the papers table, figure, scoreboard."""
+"""Verbs that show results: label, gallery, and beside the papers table, figure, scoreboard."""
 
 import argparse
 from pathlib import Path
@@ -135,14 +135,7 @@ def _named_file(text: str) -> tuple[str, Path]:
     return name, Path(file)
 
 
-def add_figure(verbs) -> None:
-    parser = verbs.add_parser("figure", help="one figure, as PNG and PDF")
-    parser.add_argument("name", help="of the paper's tables.yaml, such as figure-2")
-    _add_inputs(parser)
-    parser.add_argument("--task", default="", help="of a figure that shows one task")
-    _add_files(parser, "metrics", "metrics.csv of each training")
-    parser.add_argument("--data", default="", help="label of the data of metrics or a structure")
-    _add_files(parser, "scans", "of camp scan")
+def _add_references(parser) -> None:
     parser.add_argument(
         "--reference",
         type=_named_file,
@@ -151,6 +144,54 @@ def add_figure(verbs) -> None:
         metavar="NAME=FILE",
         help="aimd (of camp analyse), xray-2013, xray-2014, neutron or revpbe0",
     )
+
+
+def add_figure(verbs) -> None:
+    parser = verbs.add_parser("figure", help="one figure, as PNG and PDF")
+    parser.add_argument("name", help="of the paper's tables.yaml, such as figure-2")
+    _add_inputs(parser)
+    parser.add_argument("--task", default="", help="of a figure that shows one task")
+    _add_files(parser, "metrics", "metrics.csv of each training")
+    parser.add_argument("--data", default="", help="label of the data of metrics or a structure")
+    _add_files(parser, "scans", "of camp scan")
+    _add_references(parser)
     parser.add_argument("--structure", type=Path, help="of which the first structure is drawn")
     parser.add_argument("--out", type=Path, required=True, help="PNG file; the PDF goes beside it")
     parser.set_defaults(run=run_figure)
+
+
+def run_gallery(arguments: argparse.Namespace) -> None:
+    from camp.files import write_text
+    from camp.report.declarations import load_papers
+    from camp.report.gallery import make_gallery
+    from camp.report.style import save_small
+
+    gallery = make_gallery(
+        arguments.results,
+        load_papers(arguments.papers),
+        arguments.figures,
+        machine=arguments.machine,
+        references=dict(arguments.reference),
+    )
+    for picture in gallery.pictures:
+        save_small(picture.figure, arguments.out / f"{picture.name}.png")
+    write_text(arguments.out / f"{gallery.scale}.csv", gallery.to_csv())
+    write_text(arguments.out / f"{gallery.scale}.md", gallery.to_markdown())
+    print(f"{len(gallery.numbers)} numbers, {len(gallery.pictures)} figures: {arguments.out}")
+
+
+def add_gallery(verbs) -> None:
+    parser = verbs.add_parser("gallery", help="a page of what a scale has so far; computes nothing")
+    parser.add_argument("results", type=Path, metavar="FOLDER", help="of a scale: results/SCALE")
+    parser.add_argument(
+        "--figures",
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="such as figure-2, or of a task parity-lips-100",
+    )
+    parser.add_argument("--machine", required=True, metavar="TEXT", help="on which it was made")
+    _add_references(parser)
+    parser.add_argument("--papers", type=Path, default=Path("config/papers"), metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=Path("docs/reproduction"), metavar="FOLDER")
+    parser.set_defaults(run=run_gallery)

@@ -1,5 +1,6 @@
 """What all figures share: colours, provenance, files. No state of matplotlib is touched."""
 
+import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path as MatplotlibPath
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Transform
+from PIL import Image
 
 from camp.files import atomic_path
 from camp.report.results import TaskResult
@@ -33,7 +35,7 @@ COLOURS = (
     "#56b4e9",
 )
 DENSITY = "cividis"
-_DPI = 200
+_DPI, _SMALL_DPI = 200, 90
 # Between what is drawn and what is written, in heights and widths of a panel.
 _GAP = 0.02
 
@@ -74,7 +76,9 @@ def make_figure(
 
 
 class _PlainTicks(Locator):
-    """1, 2 and 5 times the powers of ten; equally spaced round numbers where those are too few."""
+    """1, 2 and 5 times the powers of ten, or more of them; equally spaced round numbers where those
+    are too few.
+    """
 
     def __call__(self) -> Sequence[float]:
         assert self.axis is not None
@@ -84,10 +88,11 @@ class _PlainTicks(Locator):
         low, high = sorted((vmin, vmax))
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         # Over several decades the powers of ten are enough.
-        factors = (1, 2, 5) if len(powers) <= 4 else (1,)
-        ticks = [factor * 10.0**power for power in powers for factor in factors]
-        if sum(low <= tick <= high for tick in ticks) < 3:
-            ticks = list(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        for factors in ((1, 2, 5), (1, 2, 3, 4, 6, 8)) if len(powers) <= 4 else ((1,),):
+            ticks = [factor * 10.0**power for power in powers for factor in factors]
+            if len(inside := [tick for tick in ticks if low <= tick <= high]) >= 3:
+                return inside
+        ticks = list(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
         return [tick for tick in ticks if low <= tick <= high]
 
 
@@ -167,3 +172,14 @@ def save_figure(figure: Figure, out: str | Path) -> None:
     for suffix, metadata in undated.items():
         with atomic_path(out.with_suffix(suffix)) as temporary:
             figure.savefig(temporary, dpi=_DPI, metadata=metadata)
+
+
+def save_small(figure: Figure, out: Path) -> None:
+    """Write ``out`` as a small PNG of few colours, for a page.
+
+    :raises InputError: the folder cannot be written.
+    """
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=_SMALL_DPI, format="png")
+    with atomic_path(out) as temporary, Image.open(drawn) as image:
+        image.convert("RGB").quantize(64).save(temporary, optimize=True)

@@ -4,27 +4,80 @@ import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
+
+from tests.browser import NEEDED, WIDTH, find_browser, show
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 
 
-@pytest.mark.skipif(
-    not (find_spec("mkdocs") and find_spec("material") and find_spec("mkdocstrings")),
-    reason="mkdocs is not installed (pip install '.[docs]')",
-)
-def test_site_builds_without_broken_links_and_loads_nothing_from_elsewhere(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The site, built without a warning."""
+    if not (find_spec("mkdocs") and find_spec("material") and find_spec("mkdocstrings")):
+        pytest.skip("mkdocs is not installed (pip install '.[docs]')")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for page in tmp_path.rglob("*.html"):
+    return folder
+
+
+def test_site_loads_nothing_from_elsewhere(site):
+    for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r"<(?:script|img)[^>]*src=\"?https?:", text), page
         assert not re.findall(r"<link[^>]*rel=\"?stylesheet\"?[^>]*https?:", text), page
+
+
+class Targets(HTMLParser):
+    """What a page links to or shows, and the names of its places."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.places: set[str] = {""}
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            elif name in ("id", "name") and value:
+                self.places.add(value)
+
+
+def test_links_and_images_of_the_site_lead_somewhere(site):
+    # 404.html is shown at any address, so its links are absolute.
+    pages = {page: Targets(page) for page in site.rglob("*.html") if page.name != "404.html"}
+    for page, targets in pages.items():
+        for link in targets.links:
+            address = urlsplit(link)
+            if address.scheme or address.netloc:
+                continue
+            file = (page.parent / unquote(address.path)).resolve() if address.path else page
+            assert file.is_file(), f"{page}: {link}"
+            if file in pages:
+                assert unquote(address.fragment) in pages[file].places, f"{page}: {link}"
+
+
+@pytest.mark.skipif(find_browser() is None, reason=NEEDED)
+def test_pages_in_a_browser(site, tmp_path):
+    """They load without an error, with all images, and fit into the window."""
+    pages = sorted(site.rglob("*.html"))
+    shown, errors = show(pages, tmp_path)
+    assert not errors
+    assert set(shown) == set(pages)
+    for page, one in shown.items():
+        assert one.width <= WIDTH, page
+        assert not one.broken, page
+        assert "CAMP-repro" in one.text, page
 
 
 def blocks(page: str, language: str) -> list[str]:

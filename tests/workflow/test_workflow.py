@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 import shutil
 
 import pytest
 import yaml
 
 from camp.report.declarations import by_name, load_papers
+from tests.browser import WIDTH, find_browser, show
 from tests.workflow.running import CONFIG, planned, snakemake
 
 SCALES = ["quick", "test", "subset", "published", "published-subset", "paper"]
@@ -320,6 +322,14 @@ def test_everything_at_the_smallest_scale(mended):
     text = (results / "report.html").read_text(encoding="utf-8")
     assert "Results at the scale test" in text and "<iframe title=" in text
     assert "Table S3" in text
+    # Its program comes along, and the boards stand in it.
+    assert not re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?https?:", text)
+    if find_browser():
+        shown, errors = show([results / "report.html"], tmp_path)
+        assert not errors
+        (page,) = shown.values()
+        assert page.width <= WIDTH and not page.broken
+        assert "Results at the scale test" in page.text and "not comparable" in page.text
 
     # Nothing is left to do, and a lost result brings back only what depends on it.
     assert dry_run(mended, "test") == {}
