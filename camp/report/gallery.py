@@ -13,7 +13,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from camp.errors import InputError
-from camp.files import read_json
 from camp.report.declarations import FigureDeclaration, Paper, by_name, resolve
 from camp.report.inputs import Inputs
 from camp.report.metrics import OF_TENSORS, STATISTICS, Shown, capitalised, shown_error
@@ -22,7 +21,7 @@ from camp.report.paper import PaperNumber, significant
 from camp.report.provenance import architecture_label
 from camp.report.results import Results, TaskResult, collect, mean_std
 from camp.report.simulations import Analysis
-from camp.targets import TARGETS
+from camp.report.trainings import read_trainings
 
 # Rows above the quantities, by fields of a number.
 _ORIGIN = {"From": "made_from", "Training": "training", "Device": "device", "Date": "date"}
@@ -153,7 +152,8 @@ def _errors(folder: Path, results: Results, own: Sequence[PaperNumber]) -> Itera
     titles = STATISTICS | OF_TENSORS
     for _, group in sorted(results.groups.items()):
         training, device, files = _training(folder, group)
-        for target in (name for name in group.targets if name not in group.unavailable):
+        given = (target for name, target in group.targets.items() if name not in group.unavailable)
+        for target in given:
             for statistic, title in titles.items():
                 shown = shown_error(target, statistic)
                 if values := group.values(shown.key):
@@ -161,10 +161,10 @@ def _errors(folder: Path, results: Results, own: Sequence[PaperNumber]) -> Itera
                         of=group.task,
                         model=architecture_label(group.architecture),
                         weights=group.weights,
-                        quantity=f"{capitalised(TARGETS[target].name)} {title}",
+                        quantity=f"{capitalised(target.name)} {title}",
                         unit="" if shown.unit == "1" else shown.unit,
                         value=significant(*mean_std([shown.factor * value for value in values])),
-                        paper=_printed(own, group, target, statistic, shown),
+                        paper=_printed(own, group, target.name, statistic, shown),
                         made_from=group.count_label,
                         training=training,
                         device=device,
@@ -179,15 +179,12 @@ def _training(folder: Path, group: TaskResult) -> tuple[str, str, Sequence[Path]
     place = folder / "training" / group.task
     summaries = [place / file.stem / "training.json" for file in group.files]
     found = [path for path in summaries if group.weights == "own" and path.exists()]
-    if not found:
+    trainings = [one for of in read_trainings(found).values() for one in of]
+    if not trainings:
         return "", "", group.files
-    try:
-        contents = [read_json(path) for path in found]
-        steps = statistics.fmean(content["steps"] for content in contents)
-        minutes = statistics.fmean(content["seconds"] for content in contents) / 60
-        devices = dict.fromkeys(content["device"] for content in contents)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{found[0]}: not the summary of a training ({error})") from None
+    steps = statistics.fmean(one.steps for one in trainings)
+    minutes = statistics.fmean(one.seconds for one in trainings) / 60
+    devices = dict.fromkeys(one.device for one in trainings)
     return f"{steps:,.0f} steps, {significant(minutes, None)} min", ", ".join(devices), found
 
 

@@ -325,7 +325,7 @@ def test_everything_at_the_smallest_scale(mended):
     # Its program comes along, and the boards stand in it.
     assert not re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?https?:", text)
     if find_browser():
-        shown, errors = show([results / "report.html"], tmp_path)
+        shown, errors = show([results / "report.html"], mended)
         assert not errors
         (page,) = shown.values()
         assert page.width <= WIDTH and not page.broken
