@@ -53,6 +53,34 @@ def write_evaluation(
     return path
 
 
+def write_training(
+    folder: Path,
+    task: str,
+    architecture: str,
+    *,
+    seed: int = 1,
+    steps: int = 100,
+    seconds: float = 5.0,
+    seeds: Sequence[int] = (1,),
+    **more: object,
+) -> Path:
+    """What a finished training tells of itself."""
+    path = folder / task / f"{architecture}-seed-{seed}" / "training.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "task": task,
+        "architecture": architecture,
+        "seed": seed,
+        "steps": steps,
+        "seconds": seconds,
+        "seeds_together": list(seeds),
+        "device": "cpu",
+        **more,
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
 def write_predictions(evaluation: Path, frames: int = 40, seed: int = 0) -> Path:
     """Arrays beside an evaluation: frames of one Li and two P atoms, errors of known width."""
     random = np.random.default_rng(seed)

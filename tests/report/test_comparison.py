@@ -12,26 +12,7 @@ from camp.report.inputs import read_inputs
 from camp.report.provenance import architecture_label
 from camp.report.tables import make_table
 
-from .conftest import PAPERS, write_analysis, write_evaluation, write_speeds
-
-
-def write_training(
-    folder, task, architecture, *, seed=1, steps=100, seconds=5.0, seeds=(1,), **more
-):
-    path = folder / task / f"{architecture}-seed-{seed}" / "training.json"
-    path.parent.mkdir(parents=True)
-    content = {
-        "task": task,
-        "architecture": architecture,
-        "seed": seed,
-        "steps": steps,
-        "seconds": seconds,
-        "seeds_together": list(seeds),
-        "device": "cpu",
-        **more,
-    }
-    path.write_text(json.dumps(content))
-    return path
+from .conftest import PAPERS, write_analysis, write_evaluation, write_speeds, write_training
 
 
 def recorded(steps=100, memory=300, threads=1):

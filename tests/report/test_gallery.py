@@ -1,7 +1,6 @@
 """The page of what a scale has so far: its numbers with what they were made of, small pictures."""
 
 import csv
-import json
 import os
 
 import pytest
@@ -9,10 +8,15 @@ from PIL import Image
 
 from camp.cli import main
 
-from .conftest import PAPERS, write_analysis, write_evaluation, write_predictions
+from .conftest import (
+    PAPERS,
+    write_analysis,
+    write_evaluation,
+    write_predictions,
+    write_training,
+)
 from .test_figures import write_metrics
 
-SUMMARY = {"steps": 3850, "seconds": 360.8, "device": "cpu"}
 DAY = 1_790_000_000  # 2026-09-21
 
 
@@ -25,8 +29,9 @@ def results(tmp_path):
         write_predictions(file)
         place = folder / "training/lips-100" / f"camp-seed-{seed}"
         write_metrics(folder / "training/lips-100", seed).parent.rename(place)
-        (place / "training.json").write_text(json.dumps(SUMMARY))
-        os.utime(place / "training.json", (DAY, DAY))
+        summary = {"seed": seed, "steps": 3850, "seconds": 360.8}
+        file = write_training(folder / "training", "lips-100", "camp", **summary)
+        os.utime(file, (DAY, DAY))
     write_analysis(folder / "md", "lips", weights="published")
     return folder
 
