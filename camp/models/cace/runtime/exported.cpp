@@ -99,9 +99,9 @@ class ExportedCace : public camp::LayeredModel {
         const camp::ExportedMlp network;  // H
         const Message message;
         const Vector *decays = nullptr, *prefactors = nullptr;
-        std::vector<Real> factors;       // what it reads of atoms: y times theta^S
-        std::vector<Vector> sent_basis;  // and A
-        std::vector<Vector> basis, kept; // what its reverse pass needs
+        std::vector<Real> factors;        // what it reads of atoms: y times theta^S
+        std::vector<Vector> sent_basis;   // and A
+        std::vector<Vector> basis, kept;  // what its reverse pass needs
 
         LayerState(const camp::ModelFile &file, int64_t t, const Real *sender, int64_t read)
             : network(file, std::to_string(t) + ".message"),
@@ -214,8 +214,8 @@ class ExportedCace : public camp::LayeredModel {
     }
 
     Edges edges_of(const LayerState &layer) const {
-        return {width(),   grid_,  epsilon_, neighbours(), mask(), vectors(),
-                table_, layer.factors.data()};
+        return {width(), grid_,     epsilon_, neighbours(),
+                mask(),  vectors(), table_,   layer.factors.data()};
     }
 
     Decays decays_of(const LayerState &layer) const {
