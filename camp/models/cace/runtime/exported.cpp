@@ -80,7 +80,7 @@ class ExportedCace : public camp::LayeredModel {
         else
             begin_backward();
         std::vector<Vector> &of_before = of_basis_[t % 2], &of_basis = of_basis_[(t + 1) % 2];
-        of_before.resize(tiles() * basis_size());
+        if (layer.atoms.memory) of_before.resize(tiles() * basis_size());
         make_room_for_sums(layer);
         const auto of_factors = copies(of_factors_), of_sent_basis = copies(of_sent_basis_);
         call(cace_atoms_backward, own(), &layer.atoms, species(), layer.basis.data(), of_z_.data(),
