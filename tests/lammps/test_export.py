@@ -23,6 +23,7 @@ from camp.runtime import library
 from tests.lammps.running import header, thermo
 from tests.models.cace.runtime.test_tabulated import make_potential as make_cace
 from tests.models.camp.test_network import make_potential
+from tests.models.carnet.potentials import make_potential as make_carnet
 from tests.physics import random_structure
 
 DIGITS = "thermo_style custom step pe press\nthermo_modify format float %.17g\nrun 0\n"
@@ -63,10 +64,12 @@ def test_potential_is_left_alone(lammps, tmp_path):
     assert potential.dtype == torch.float64
 
 
-def test_what_is_not_compiled_is_refused():
-    """In the words of its compiled code."""
+def test_what_is_not_supported_is_refused():
+    """In one line, that of the compiled code where there is none."""
     with pytest.raises(InputError, match="features of the oldest CACE models are not compiled"):
         exported_network(make_cace(triples_of_pairs=True), torch.float64)
+    with pytest.raises(InputError, match="predicts no energy"):
+        exported_network(make_carnet("dipole"), torch.float64)
 
 
 # What docs/lammps.md says to copy into a source tree of LAMMPS.

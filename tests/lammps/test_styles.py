@@ -6,7 +6,7 @@ from ase import Atoms
 
 from camp.lammps.data_file import write_data
 from tests.lammps.running import header, read_dump, thermo
-from tests.models.camp.test_network import make_potential
+from tests.models.cace.runtime.test_tabulated import make_potential as make_cace
 from tests.physics import random_structure
 
 DIGITS = "thermo_style custom step pe press\nthermo_modify format float %.17g\n"
@@ -58,8 +58,8 @@ def test_types_of_other_styles(runner, model, potential, ranks):
 
 
 def test_two_models_at_once(runner, model, potential, exported):
-    """Each from a library of its own, of another kind."""
-    other = make_potential(seed=1, species=(1, 8), layers=1, max_rank=2)
+    """Each from a library of its own, of another architecture."""
+    other = make_cace(seed=1, species=(1, 8), shared_channels=True, max_l=1)
     second = exported("second", other)
     atoms = random_structure(potential, atoms=20, cell=8.0)
     box = write_data(runner.folder / "data", atoms, ["H", "O"])

@@ -80,7 +80,7 @@ class ExportedCace : public camp::LayeredModel {
         else
             begin_backward();
         std::vector<Vector> &of_before = of_basis_[t % 2], &of_basis = of_basis_[(t + 1) % 2];
-        of_before.resize(tiles() * basis_size());
+        if (layer.atoms.memory) of_before.resize(tiles() * basis_size());
         make_room_for_sums(layer);
         const auto of_factors = copies(of_factors_), of_sent_basis = copies(of_sent_basis_);
         call(cace_atoms_backward, own(), &layer.atoms, species(), layer.basis.data(), of_z_.data(),
@@ -99,9 +99,9 @@ class ExportedCace : public camp::LayeredModel {
         const camp::ExportedMlp network;  // H
         const Message message;
         const Vector *decays = nullptr, *prefactors = nullptr;
-        std::vector<Real> factors;       // what it reads of atoms: y times theta^S
-        std::vector<Vector> sent_basis;  // and A
-        std::vector<Vector> basis, kept; // what its reverse pass needs
+        std::vector<Real> factors;        // what it reads of atoms: y times theta^S
+        std::vector<Vector> sent_basis;   // and A
+        std::vector<Vector> basis, kept;  // what its reverse pass needs
 
         LayerState(const camp::ModelFile &file, int64_t t, const Real *sender, int64_t read)
             : network(file, std::to_string(t) + ".message"),
@@ -214,8 +214,8 @@ class ExportedCace : public camp::LayeredModel {
     }
 
     Edges edges_of(const LayerState &layer) const {
-        return {width(),   grid_,  epsilon_, neighbours(), mask(), vectors(),
-                table_, layer.factors.data()};
+        return {width(), grid_,     epsilon_, neighbours(),
+                mask(),  vectors(), table_,   layer.factors.data()};
     }
 
     Decays decays_of(const LayerState &layer) const {

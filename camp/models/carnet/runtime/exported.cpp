@@ -1,6 +1,6 @@
 // CarNet for programs without Python: the functions of this folder in the order of the layers.
 //
-// Between the layers go the features x' that the next one sums over neighbours. The preprocessor
+// Between the layers go the features x that the next one sums over neighbours. The preprocessor
 // names FEATURE_COMPONENTS of all layers but the first, where there is one.
 
 #include <deque>
@@ -90,7 +90,8 @@ class ExportedCarNet : public camp::LayeredModel {
         LayerState &layer = layers_[t];
         const bool last = t + 1 == layers();
         make_room(layer);
-        std::vector<Vector> &of_features = of_features_[t % 2], &of_next = of_features_[(t + 1) % 2];
+        std::vector<Vector> &of_features = of_features_[t % 2];
+        std::vector<Vector> &of_next = of_features_[(t + 1) % 2];
         of_features.resize(own() * row_size(t));
         const Copies<Vector> of_following = one_copy(of_summed_);
         layer.readout.backward(own(), of_outputs(), scalars_.data());
@@ -152,14 +153,14 @@ class ExportedCarNet : public camp::LayeredModel {
     };
 
     const Grid grid_;
-    const Vector *first_, *first_mixed_ = nullptr;  // h and x of each species; x null: h
-    Repulsion repulsion_{};                         // without charges: none
+    const Vector *first_, *first_mixed_ = nullptr;  // h and x of each species; null where x is h
+    Repulsion repulsion_{};                         // without charges there is none
     std::deque<LayerState> layers_;
     std::vector<int64_t> order_;
-    std::vector<Real> scalars_;               // or the derivatives with respect to them,
-    std::vector<Vector> sums_;                // as here
-    std::vector<Vector> of_features_[2];      // with respect to h of a layer and of the next one
-    std::vector<Vector> of_summed_;           // and to x
+    std::vector<Real> scalars_;           // or the derivatives with respect to them,
+    std::vector<Vector> sums_;            // as here
+    std::vector<Vector> of_features_[2];  // with respect to h of a layer and of the next one,
+    std::vector<Vector> of_summed_;       // and to x
     std::vector<Real> of_additions_;
 
     // Of features of an atom, in vectors.
