@@ -30,12 +30,13 @@ _AROUND = """<!doctype html><meta charset="utf-8">
 function look(frame) {
   setTimeout(() => {
     const page = frame.contentDocument, line = document.createElement("pre");
-    const inside = [...page.querySelectorAll("iframe")].map(f => f.contentDocument.body.innerText);
+    const all = [page, ...[...page.querySelectorAll("iframe")].map(f => f.contentDocument)];
+    const wider = all.map(one => one.documentElement.scrollWidth - one.documentElement.clientWidth);
     line.textContent = JSON.stringify({
       page: frame.getAttribute("src"),
-      width: page.documentElement.scrollWidth,
+      overflow: Math.max(...wider),
       broken: [...page.images].filter(image => !image.naturalWidth).map(image => image.src),
-      text: [page.body.innerText, ...inside].join(" "),
+      text: all.map(one => one.body.innerText).join(" "),
     });
     document.body.append(line);
   }, 1000);
@@ -48,11 +49,11 @@ NEEDED = "needs Chromium (Debian's chromium-headless-shell, or google-chrome)"
 
 
 class Shown(NamedTuple):
-    """A page in a window of WIDTH: how wide it really is, which of its images cannot be shown, and
-    its text with that of its frames.
+    """A page in a window of WIDTH: by how many pixels it or a frame in it is wider than what is
+    seen, which of its images cannot be shown, and its text with that of its frames.
     """
 
-    width: int
+    overflow: int
     broken: list[str]
     text: str
 

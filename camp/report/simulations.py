@@ -11,13 +11,13 @@ import numpy as np
 
 from camp.errors import InputError
 from camp.files import read_json
-from camp.md.observables import diffusion_coefficient
 from camp.report.provenance import Origin, provenance
 
 # What the folder of a simulation holds for us: its analysis, or the reason why there is none.
 FILES = ("analysis.json", "unavailable.json")
 # Of a diffusivity, as a part of it: beyond, not even its first digit is known.
 _LARGEST_UNCERTAINTY = 0.5
+_CM2_PER_S = 1e-4  # of Å²/ps
 
 
 @dataclass(frozen=True)
@@ -383,16 +383,16 @@ def _difference_of_halves(
     times: np.ndarray, runs: Iterable[np.ndarray], window: tuple[float, float]
 ) -> float:
     """See :class:`Displacement`; infinite where a half has too few points for a line."""
-    middle = sum(window) / 2
+    start, end = window
+    middle, tolerance = (start + end) / 2, 1e-6 * (end - start)
     differences = []
     for run in runs:
-        halves = ((window[0], middle), (middle, window[1]))
-        try:
-            first, second = (
-                diffusion_coefficient(1000 * times[: len(run)], run, (1000 * a, 1000 * b))
-                for a, b in halves
-            )
-        except InputError:
-            continue
-        differences.append(second - first)
+        at = times[: len(run)]
+        halves = [
+            np.isfinite(run) & (at >= a - tolerance) & (at <= b + tolerance)
+            for a, b in ((start, middle), (middle, end))
+        ]
+        if min(np.count_nonzero(half) for half in halves) >= 3:
+            first, second = (np.polyfit(at[half], run[half], 1)[0] for half in halves)
+            differences.append((second - first) / 6 * _CM2_PER_S)
     return abs(statistics.fmean(differences)) if differences else math.inf
