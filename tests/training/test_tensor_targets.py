@@ -78,7 +78,7 @@ def test_a_dipole_is_learnt_up_to_its_sign(tmp_path, capsys):
             atoms.info["mu"] *= rng.choice([-1, 1])
         write_structures(tmp_path / f"{name}.xyz", frames)
     text = CONFIG.format(folder=tmp_path).replace("[dipole, polarizability]", "[dipole]")
-    text = text.replace("max_steps: 600", "max_steps: 300")
+    text = text.replace("max_steps: 600", "max_steps: 150")
     (tmp_path / "mine.yaml").write_text(text + "signs: {dipole: free}\n")
     out, model = tmp_path / "run", tmp_path / "run" / "model.safetensors"
     arguments = ["--seed", "1", "--device", "cpu", "--out"]
