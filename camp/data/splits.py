@@ -134,9 +134,9 @@ def find_duplicates(first: Sequence[Atoms], second: Sequence[Atoms]) -> list[tup
         near = cKDTree(points).sparse_distance_matrix(
             cKDTree(others), _REACH, p=np.inf, output_type="ndarray"
         )
-        pairs = [(left[i], right[j]) for i, j in zip(near["i"], near["j"], strict=True)]
-        found += [(i, j) for i, j in pairs if second is not first or i < j]
-    return sorted(pair for pair in found if _are_equal(first[pair[0]], second[pair[1]]))
+        pairs = np.stack([np.array(left)[near["i"]], np.array(right)[near["j"]]], axis=1)
+        found += (pairs[pairs[:, 0] < pairs[:, 1]] if second is first else pairs).tolist()
+    return sorted((i, j) for i, j in found if _are_equal(first[i], second[j]))
 
 
 def draw(structures: Sequence[Atoms], count: int, seed: int) -> list[Atoms]:
