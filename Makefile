@@ -2,6 +2,7 @@
 # make test         all tests
 # make lint         style and types
 # make docs         the documentation → results/docs/index.html
+# make gpu-report   speed on a GPU in nine minutes → results/gpu-report/
 # make reproduce CONFIG=config/subset.yaml ARGS="--config data_folder=DATA mirror=DATA/mirror"
 
 SHELL := bash
@@ -20,7 +21,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: env reproduce test docs lint clean
+.PHONY: env reproduce test docs gpu-report lint clean
 
 env: $(STAMP)
 
@@ -43,6 +44,9 @@ test: $(STAMP)
 
 docs: $(STAMP)
 	mkdocs build --strict
+
+gpu-report: $(STAMP)
+	python benchmarks/gpu_report.py
 
 lint: $(STAMP)
 	ruff check .

@@ -67,7 +67,9 @@ def measure(arguments: argparse.Namespace) -> None:
     reuse_freed_memory()
     seeds = arguments.seeds if "together" in arguments.variant else 1
     potentials, batches = zip(*(make(arguments) for _ in range(seeds)), strict=True)
-    module = TrainingModule(potentials, TrainingSettings())
+    device = torch.device(arguments.device)
+    batches = [batch.to(device) for batch in batches]
+    module = TrainingModule(potentials, TrainingSettings()).to(device)
     trained = [p for p in module.potentials.parameters() if p.requires_grad]
     backend = "inductor" if "compiled" in arguments.variant else None
     traced = TracedLoss(module.loss, potentials, backend=backend)
@@ -80,6 +82,8 @@ def measure(arguments: argparse.Namespace) -> None:
         else:
             loss = traced(batches).sum()
         torch.autograd.grad(loss, trained, materialize_grads=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     before = pages * resource.getpagesize() / 2**20
@@ -140,6 +144,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="also the compiled step")
     parser.add_argument("--seeds", type=int, default=1, help="so many trained together as well")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="memory is that of the process")
     parser.add_argument("--max-rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
