@@ -27,7 +27,7 @@ FILES = {
 def test_first_peak(shared_data, name, position, height):
     reference = read_water_reference(name, shared_data / "mirror" / "water_rdf" / FILES[name])
     assert reference.label == LABELS[name]
-    assert reference.profile.peak == pytest.approx((position, height), abs=0.011)
+    assert reference.profile.peak[:2] == pytest.approx((position, height), abs=0.011)
     assert reference.profile.mean[0] == 0.0
     # a liquid: no order far away
     assert reference.profile.mean[-1] == pytest.approx(1.0, abs=0.1)
