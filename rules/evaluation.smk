@@ -34,10 +34,10 @@ rule evaluate:
 # A library's simple method on the same split; without the library, the reason why there is none.
 rule rival:
     input:
-        settings=lambda w: paths.settings_file(SCALE, w.task),
         data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
+        settings="results/{scale}/rivals/{task}/settings.yaml",
         kernel_ridge="results/{scale}/rivals/{task}/kernel-ridge.json",
         mean="results/{scale}/rivals/{task}/mean.json",
     log:
@@ -49,10 +49,13 @@ rule rival:
         mem_mb=resources.growing(4000),
         runtime=60,
     params:
+        # Of the first model; data and split are those of all.
+        text=lambda w: arguments.training(SCALE, w.task, next(iter(SCALE.tasks[w.task].models))),
         generated=lambda w: "--generated" if SCALE.dataset_of(w.task).generate else "",
         identity=lambda w: identity.of_step("rival"),
     shell:
-        "camp rival {input.settings:q} {output.kernel_ridge:q} {output.mean:q} --allow-missing"
+        "printf '%s' {params.text:q} > {output.settings:q};"
+        " camp rival {output.settings:q} {output.kernel_ridge:q} {output.mean:q} --allow-missing"
         " {params.generated} > {log:q} 2>&1"
 
 

@@ -2,25 +2,21 @@
 
 
 localrules:
-    simulation_settings,
+    analysis_settings,
     not_simulated,
 
 
-# Everything about a simulation, from which it can be repeated by hand.
-rule simulation_settings:
+rule analysis_settings:
     output:
-        md="results/{scale}/md/{simulation}/md.yaml",
-        analysis="results/{scale}/md/{simulation}/analysis.yaml",
+        "results/{scale}/md/{simulation}/analysis.yaml",
     log:
-        "results/{scale}/logs/simulation_settings/{simulation}.log",
+        "results/{scale}/logs/analysis_settings/{simulation}.log",
     conda:
         "../environment.yml"
     params:
-        md=lambda w: to_yaml(SCALE.simulations[w.simulation].md.model_dump()),
-        analysis=lambda w: to_yaml(SCALE.simulations[w.simulation].analysis.model_dump()),
+        text=lambda w: to_yaml(SCALE.simulations[w.simulation].analysis.model_dump()),
     shell:
-        "(printf '%s' {params.md:q} > {output.md:q};"
-        " printf '%s' {params.analysis:q} > {output.analysis:q}) 2> {log:q}"
+        "printf '%s' {params.text:q} > {output:q} 2> {log:q}"
 
 
 rule start:
@@ -45,12 +41,12 @@ rule start:
 
 
 # Trajectories stand beside the declared output, so that an interrupted simulation continues. More
-# replicas make no other simulation of those that there are.
+# replicas make no other simulation of those that there are, so the settings are derived from an
+# output, where Snakemake looks for no change.
 rule simulate:
     input:
         model=lambda w: paths.simulated_model(SCALE, w.simulation),
         start="results/{scale}/md/{simulation}/start.xyz",
-        settings=ancient("results/{scale}/md/{simulation}/md.yaml"),
     output:
         "results/{scale}/md/{simulation}/{part}/simulation.json",
     log:
@@ -66,11 +62,14 @@ rule simulate:
         runtime=resources.simulation_resource(SCALE, "runtime"),
     params:
         folder=subpath(output[0], parent=True),
+        settings="results/{scale}/md/{simulation}/{part}.yaml",
+        text=lambda w, output: to_yaml(SCALE.simulations[w.simulation].md.model_dump()),
         replicas=lambda w: arguments.replicas(w.part),
         device=lambda w: arguments.device(SCALE.simulations[w.simulation].resources),
         identity=lambda w: identity.of_simulation(SCALE, w.simulation, w.part),
     shell:
-        "camp md {input.model:q} {input.start:q} --config {input.settings:q}"
+        "printf '%s' {params.text:q} > {params.settings:q};"
+        " camp md {input.model:q} {input.start:q} --config {params.settings:q}"
         " --out {params.folder:q} --set-aside {params.replicas:q} {params.device:q}"
         " > {log:q} 2>&1"
 

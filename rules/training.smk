@@ -2,34 +2,14 @@
 
 
 localrules:
-    settings,
     import_published,
 
 
-# Everything about a model of a task in one file, from which its training can be repeated by hand.
-rule settings:
-    output:
-        "results/{scale}/settings/{task}/{architecture}.yaml",
-    log:
-        "results/{scale}/logs/settings/{task}/{architecture}.log",
-    conda:
-        "../environment.yml"
-    params:
-        text=lambda w: SCALE.training_settings(
-            w.task,
-            w.architecture,
-            data=paths.data_file(SCALE, w.task),
-            split=paths.split_files(SCALE, w.task)[0],
-        ).to_yaml(),
-    shell:
-        "printf '%s' {params.text:q} > {output:q} 2> {log:q}"
-
-
-# An interrupted training keeps its checkpoints beside the declared outputs and continues. A title
-# in the settings makes no other training; what does is in the identity.
+# An interrupted training keeps its checkpoints beside the declared outputs and continues. Everything
+# about it is in one file, from which it can be repeated by hand. A title there makes no other training,
+# and Snakemake looks for no change in what is derived from outputs; what does is in the identity.
 rule train:
     input:
-        settings=ancient("results/{scale}/settings/{task}/{architecture}.yaml"),
         data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
@@ -50,18 +30,20 @@ rule train:
         runtime=resources.task_resource(SCALE, "runtime"),
     params:
         folder=subpath(output.model, parent=True),
+        settings="results/{scale}/training/{task}/{architecture}-seed-{seed}.yaml",
+        text=lambda w, output: arguments.training(SCALE, w.task, w.architecture),
         cache=paths.GRAPH_CACHE,
         device=lambda w: arguments.training_device(SCALE, w.task),
         identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
-        "camp train {input.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
+        "printf '%s' {params.text:q} > {params.settings:q};"
+        " camp train {params.settings:q} --seed {wildcards.seed} --out {params.folder:q} --resume"
         " --set-aside --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 
 # All seeds of a model in one job.
 rule train_together:
     input:
-        settings=ancient("results/{scale}/settings/{task}/{architecture}.yaml"),
         data=lambda w: paths.data_file(SCALE, w.task),
         split="results/{scale}/splits/{task}.json",
     output:
@@ -83,12 +65,15 @@ rule train_together:
         runtime=resources.task_resource(SCALE, "runtime"),
     params:
         folder=subpath(output[0], ancestor=2),
+        settings="results/{scale}/training/{task}/{architecture}-seeds.yaml",
+        text=lambda w, output: arguments.training(SCALE, w.task, w.architecture),
         seeds=SCALE.seeds,
         cache=paths.GRAPH_CACHE,
         device=lambda w: arguments.training_device(SCALE, w.task),
         identity=lambda w: identity.of_training(SCALE, w.task, w.architecture),
     shell:
-        "camp train {input.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
+        "printf '%s' {params.text:q} > {params.settings:q};"
+        " camp train {params.settings:q} --seed {params.seeds} --out {params.folder:q} --resume"
         " --set-aside --cache {params.cache:q} {params.device:q} > {log:q} 2>&1"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from camp.settings import Run, Scale
 from camp.settings.sections import PARTS, ResourceSettings
-from camp.workflow.paths import reference_dataset, split_files
+from camp.workflow.paths import data_file, reference_dataset, split_files
 
 
 def options(files: Mapping[str, Sequence[str]], *names: str) -> list[str]:
@@ -39,6 +39,12 @@ def splitting(scale: Scale, task: str) -> list[str]:
     for kind in split.exclude:
         arguments += ["--exclude", kind]
     return arguments
+
+
+def training(scale: Scale, task: str, architecture: str) -> str:
+    """The file that ``camp train`` reads."""
+    files = {"data": data_file(scale, task), "split": split_files(scale, task)[0]}
+    return scale.training_settings(task, architecture, **files).to_yaml()
 
 
 def training_device(scale: Scale, task: str) -> list[str]:

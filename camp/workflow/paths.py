@@ -81,12 +81,6 @@ def predictions_file(scale: Scale, task: str, run: Run) -> str:
     return f"{folder(scale)}/evaluation/{task}/{run.name}.npz"
 
 
-def settings_file(scale: Scale, task: str) -> str:
-    """Of the first model of a task; data and split are those of all."""
-    architecture = next(iter(scale.tasks[task].models))
-    return f"{folder(scale)}/settings/{task}/{architecture}.yaml"
-
-
 def rival_files(scale: Scale, task: str) -> list[str]:
     """What a simple method makes of a task's tensors."""
     names = ("kernel-ridge", "mean")

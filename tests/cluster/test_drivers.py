@@ -16,7 +16,7 @@ from tests.cluster.small_workflow import (
 )
 from tests.faults.small_commands import run
 
-MODEL, SETTINGS_FILE = model(1), Path("results/cluster/settings/md17-ethanol/camp.yaml")
+MODEL, SETTINGS_FILE = model(1), Path("results/cluster/training/md17-ethanol/camp-seed-1.yaml")
 LOG = LOGS / "camp-seed-1.log"
 
 

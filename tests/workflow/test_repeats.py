@@ -12,7 +12,7 @@ import camp
 from tests.workflow.running import REPOSITORY, planned, snakemake
 from tests.workflow.scales import OWN, TINY, changed
 
-MODELS = {"settings", "train", "evaluate"}
+MODELS = {"train", "evaluate"}
 REPORT = {"table", "scoreboard", "figure", "task_figure", "all"}
 
 
@@ -40,14 +40,14 @@ def folder(touched, tmp_path) -> Path:
     return tmp_path / "results"
 
 
-def jobs(folder: Path, *changes: tuple[str, object], **options) -> dict[str, int]:
-    """What would be made, by rule, after values of the scale have changed.
+def jobs(folder: Path, *changes: tuple[str, object], target: str = "all", **options):
+    """What would be made for a target, by rule, after values of the scale have changed.
 
     :param changes: see :func:`tests.workflow.scales.changed`.
     """
     content = yaml.safe_dump(changed(OWN, *changes))
     (folder / "small.yaml").write_text(content, encoding="utf-8")
-    return planned(folder, "--configfile", folder / "small.yaml", **options)
+    return planned(folder, target, "--configfile", folder / "small.yaml", **options)
 
 
 def test_nothing_is_made_again_without_a_change(folder):
@@ -57,7 +57,7 @@ def test_nothing_is_made_again_without_a_change(folder):
 @pytest.mark.parametrize("key", ["title", "note"])
 def test_labels_of_a_task_repeat_nothing_but_what_shows_them(folder, key):
     made = jobs(folder, (f"tasks/md17-ethanol/{key}", "Told anew"))
-    assert made.keys() <= REPORT | {"settings", "label"}
+    assert made.keys() <= REPORT | {"label"}
     if key == "note":
         assert made["label"] == 1 and made["table"] > 0
 
@@ -90,12 +90,25 @@ def test_conditions_repeat_their_simulation(folder, simulation, key, value, simu
     settings = {**OWN["simulations"][simulation]["md"], key: value}
     made = jobs(folder, (f"simulations/{simulation}/md", settings))
     assert made["simulate"] == simulated
-    assert made.keys() <= REPORT | {"simulation_settings", "simulate", "analyse", "label"}
+    assert made.keys() <= REPORT | {"simulate", "analyse", "label"}
 
 
 def test_a_scheduler_repeats_the_training(folder):
     made = jobs(folder, ("tasks/md17-ethanol/models/camp/training", {"scheduler_patience": 7}))
     assert made["train"] == made["evaluate"] == 1
+
+
+def test_a_file_alone_is_made_again_with_all_that_it_needs(folder):
+    """Also where what it is made of has changed and is lost."""
+    target = "results/small/evaluation/md17-ethanol/camp-seed-1.json"
+    change = ("tasks/md17-ethanol/models/camp/training", {"scheduler_patience": 7})
+    for _ in range(2):
+        assert jobs(folder, change, target=target) == {"train": 1, "evaluate": 1, "label": 1}
+        shutil.rmtree(folder / "results/small/training/md17-ethanol/camp-seed-1", True)
+    analysis = "results/small/md/ethanol/analysis.json"
+    settings = {**OWN["simulations"]["ethanol"]["md"], "timestep": 0.25}
+    made = jobs(folder, ("simulations/ethanol/md", settings), target=analysis)
+    assert made["simulate"] == 2
 
 
 def test_resources_repeat_nothing(folder):
@@ -151,7 +164,7 @@ def test_what_takes_a_second_is_no_job_of_its_own_on_a_cluster():
         for block in re.findall(r"^localrules:\n((?: +\w+,\n)+)", text, re.M)
     ]
     local = {rule for block in blocks for rule in re.findall(r"\w+", block)}
-    assert local >= {"settings", "label", "fetch", "download", *(REPORT - {"all"})}
+    assert local >= {"label", "fetch", "download", *(REPORT - {"all"})}
     assert not local & {"train", "simulate", "evaluate", "generate", "convert", "split", "speed"}
 
 

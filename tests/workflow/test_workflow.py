@@ -106,7 +106,6 @@ def test_graph_with_own_training(tmp_path, data_folder, scale):
     assert jobs["scoreboard"] == len(SCOREBOARDS)
     assert jobs["all"] == 1
     assert jobs["notebook"] == len(read(scale)["notebooks"])
-    assert jobs["settings"] == sum(len(models_of(content, task)) for task in content["tasks"])
     assert jobs["label"] == sum(jobs.get(rule, 0) for rule in LABELLED)
     simulations = read(scale)["simulations"]
     assert jobs["analyse"] == jobs["start"] == len(simulations)
