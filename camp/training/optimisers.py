@@ -14,8 +14,8 @@ from camp.settings import TrainingSettings
 FEWEST_CHANNELS = 8
 
 
-# Longer sides of a matrix keep their own axes in SOAP: time grows with the third power.
-LONGEST_SIDE = 256
+# Longer sides of a matrix keep their own axes in SOAP: time grows with the third power of a side.
+LONGEST_SIDE = 1536
 
 
 def make_optimizer(members: Sequence[nn.Module], settings: TrainingSettings) -> Optimizer:
