@@ -33,6 +33,17 @@ def assert_same(ours, theirs, tolerance):
         np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
 
 
+def assert_same_and_as_exact(plain, atoms, compiled, tolerance=0.0):
+    """In float64 forces within 10⁻⁶ of the largest; in float32 not farther from exact ones than
+    those of the plain potential, which is changed to float32.
+    """
+    exact = plain.evaluate(atoms)
+    fast = AcceleratedPotential(plain, compiled=compiled)
+    assert_same(fast.evaluate(atoms), exact, 1e-6)
+    errors = [_error(potential.float().evaluate(atoms), exact) for potential in (plain, fast)]
+    assert errors[1] < 2 * errors[0] + tolerance
+
+
 def various_structures(potential):
     """Of different sizes, periodic and not, a cell smaller than the cutoff, lone atoms."""
     structures = [

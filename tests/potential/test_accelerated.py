@@ -14,7 +14,7 @@ from camp.errors import InputError
 from camp.potential.accelerated import AcceleratedPotential
 from camp.runtime import library, team
 from camp.runtime.splines import SplineTables
-from tests.acceleration import WAYS, assert_same, needs_compiler
+from tests.acceleration import WAYS, assert_same, assert_same_and_as_exact, needs_compiler
 from tests.models.camp.test_network import make_potential
 from tests.physics import PotentialPhysics, random_structure
 
@@ -100,21 +100,11 @@ def test_threads_change_nothing(monkeypatch):
     ],
 )
 def test_published_weights(shared_data, model, structure, compiled):
-    """Forces within 10⁻⁶ in float64; in float32 not farther from it than the plain ones."""
     folder = shared_data / "mirror" / "camp_run"
     if not folder.is_dir():
         pytest.skip("needs the published weights")
     plain = camp.load(folder / "models" / model).double()
-    atoms = read(folder / "md" / structure)
-    exact = plain.evaluate(atoms)
-    fast = AcceleratedPotential(plain, compiled=compiled)
-    assert_same(fast.evaluate(atoms), exact, 1e-6)
-    largest = np.abs(exact.forces[0]).max()
-    errors = [
-        np.abs(p.float().evaluate(atoms).forces[0] - exact.forces[0]).max() / largest
-        for p in (plain, fast)
-    ]
-    assert errors[1] < 2 * errors[0]
+    assert_same_and_as_exact(plain, read(folder / "md" / structure), compiled)
 
 
 @pytest.mark.parametrize("compiled", WAYS)

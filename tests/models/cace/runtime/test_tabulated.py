@@ -10,7 +10,13 @@ import camp
 from camp.models.cace.settings import CaceSettings
 from camp.potential.accelerated import AcceleratedPotential
 from camp.potential.potential import Potential
-from tests.acceleration import WAYS, AcceleratedLaws, assert_same, needs_compiler
+from tests.acceleration import (
+    WAYS,
+    AcceleratedLaws,
+    assert_same,
+    assert_same_and_as_exact,
+    needs_compiler,
+)
 from tests.physics import PotentialPhysics, random_structure
 
 SMALL = dict(
@@ -94,22 +100,12 @@ PUBLISHED = {
 @pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize("fit", PUBLISHED)
 def test_published_weights(shared_data, fit, compiled):
-    """Forces within 10⁻⁶ in float64; in float32 not farther from it than the plain ones."""
     mirror = shared_data / "mirror"
     model = mirror / "cacefit" / fit / "best_model.pth"
     if not model.is_file():
         pytest.skip("needs the published weights (../shared/data/mirror/cacefit)")
     plain = camp.load(model).double()
-    atoms = PUBLISHED[fit](mirror)
-    exact = plain.evaluate(atoms)
-    fast = AcceleratedPotential(plain, compiled=compiled)
-    assert_same(fast.evaluate(atoms), exact, 1e-6)
-    largest = np.abs(exact.forces[0]).max()
-    errors = [
-        np.abs(p.float().evaluate(atoms).forces[0] - exact.forces[0]).max() / largest
-        for p in (plain, fast)
-    ]
-    assert errors[1] < 2 * errors[0] + 1e-6
+    assert_same_and_as_exact(plain, PUBLISHED[fit](mirror), compiled, tolerance=1e-6)
 
 
 @needs_compiler
