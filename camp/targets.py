@@ -107,6 +107,7 @@ TARGETS: dict[str, Target] = {
         FORCES,
         STRESS,
         _tensor("dipole", "e·Å", "i", keys=("dipole", "mu")),
+        _tensor("atomic_dipole", "e·Å", "i", per="atom", keys=("atomic_dipole",)),
         _tensor("polarizability", "Å³", "ij=ji", keys=("polarizability", "alpha")),
         _tensor("hyperpolarizability", "a.u.", "ijk=ikj=jik", keys=("hyperpolarizability", "beta")),
         _tensor("shielding", "ppm", "ij", per="atom", keys=("shielding",)),

@@ -102,6 +102,7 @@ def run_convert(arguments: argparse.Namespace) -> None:
         without=arguments.without,
         below=dict(arguments.keep_below),
         above=dict(arguments.keep_above),
+        only_of=dict(arguments.only_of),
         molecule=arguments.molecule,
         keys=given_keys(arguments),
         progress=sys.stderr.isatty(),
@@ -125,6 +126,15 @@ def _limit(text: str) -> tuple[str, float]:
     if not name or math.isnan(limit):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
     return name, limit
+
+
+def _name_and_species(text: str) -> tuple[str, str]:
+    from ase.data import atomic_numbers
+
+    name, _, species = text.rpartition("=")
+    if not name or not atomic_numbers.get(species):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=ELEMENT, such as shielding=Si")
+    return name, species
 
 
 def add_convert(verbs) -> None:
@@ -161,6 +171,14 @@ def add_convert(verbs) -> None:
             metavar="NAME=NUMBER",
             help=f"only frames whose number of this name is {word}",
         )
+    parser.add_argument(
+        "--only-of",
+        type=_name_and_species,
+        nargs="+",
+        default=[],
+        metavar="NAME=ELEMENT",
+        help="these numbers of atoms are given for this species only, whatever others have",
+    )
     parser.add_argument("--molecule", help="molecule to take out of the rMD17 archive (.zip)")
     add_keys(parser)
     parser.set_defaults(run=run_convert)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 from ase.geometry import complete_cell
 from scipy.spatial import cKDTree
 from tqdm import tqdm
@@ -128,6 +128,7 @@ def convert(
     without: Sequence[str | Path] = (),
     below: Mapping[str, float] | None = None,
     above: Mapping[str, float] | None = None,
+    only_of: Mapping[str, str] | None = None,
     molecule: str | None = None,
     keys: Mapping[str, str] | None = None,
     progress: bool = False,
@@ -144,12 +145,15 @@ def convert(
     :param without: leave out frames with the atoms and positions of a frame in these files.
     :param below: only frames with a smaller number in ``info``, for each of these names.
     :param above: or a larger one.
+    :param only_of: numbers of atoms by their name in the files and the symbol of the species that
+        has them; those of other atoms count as not given.
     :param molecule: for rMD17 archives (``.zip``), the molecule to take.
     :param keys: names of energy, forces or stress in the files, which every frame must have then;
         they are written under the usual ones.
     :return: the number of frames written.
     :raises InputError: see :func:`iterate_structures` and :func:`write_structures`; a frame without
-        a number to keep it by, or none that is kept. Nothing is written then.
+        a number to keep it by or the numbers of atoms that are asked for, or none that is kept.
+        Nothing is written then.
     """
     files = [Path(path) for path in paths]
     names = Counter(path.name for path in files)
@@ -180,6 +184,8 @@ def convert(
                 try:
                     if not _is_within(atoms, below or {}, above or {}):
                         continue
+                    for name, species in (only_of or {}).items():
+                        _leave_to_species(atoms, name, species)
                 except InputError as error:
                     raise InputError(f"{path}, frame {number * every}: {error}") from None
                 if named:
@@ -210,6 +216,21 @@ def _is_within(atoms: Atoms, below: Mapping[str, float], above: Mapping[str, flo
             )
     smaller = all(numbers[name] < limit for name, limit in below.items())
     return smaller and all(numbers[name] > limit for name, limit in above.items())
+
+
+def _leave_to_species(atoms: Atoms, name: str, species: str) -> None:
+    """Take numbers of atoms away from all atoms of other species.
+
+    :raises InputError: the frame has no such numbers.
+    """
+    values = atoms.arrays.get(name)
+    if values is None or name in ("numbers", "positions"):
+        raise InputError(
+            f"no {name} of atoms to leave to {species} (the frame has: {', '.join(keys_of(atoms))})"
+        )
+    values = values.astype(np.float64)
+    values[atoms.numbers != atomic_numbers[species]] = np.nan
+    atoms.arrays[name] = values
 
 
 def _name_as_usual(atoms: Atoms, targets: Sequence[Target]) -> None:

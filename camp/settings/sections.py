@@ -342,7 +342,16 @@ class ResourceSettings(Settings):
 
 
 # Keys of a dataset that does not generate its frames.
-_OF_FILES = ("fetch", "files", "molecule", "every", "kcal_per_mol", "keep_below", "keep_above")
+_OF_FILES = (
+    "fetch",
+    "files",
+    "molecule",
+    "every",
+    "kcal_per_mol",
+    "keep_below",
+    "keep_above",
+    "only_of",
+)
 
 
 class DatasetSettings(Settings):
@@ -376,6 +385,11 @@ class DatasetSettings(Settings):
         "the limit",
     )
     keep_above: dict[str, float] = Field({}, description="the same, above it")
+    only_of: dict[str, Element] = Field(
+        {},
+        description="`{wannier_displacement: O}` takes these numbers of atoms of this species only, "
+        "whatever others have",
+    )
     molecule: str | None = Field(None, description="which molecule of the rMD17 archive")
     kcal_per_mol: float | None = Field(
         None, gt=0, description="value of 1 kcal/mol for MD17 files, eV; null: CODATA"

@@ -23,9 +23,13 @@ def converting(scale: Scale, dataset: str) -> list[str]:
     if settings.part:
         given["--part"] = "{}:{}".format(*settings.part)
     kept: list[str] = []
-    limits = {"--keep-below": settings.keep_below, "--keep-above": settings.keep_above}
-    for option, named in limits.items():
-        kept += [option, *(f"{name}={limit}" for name, limit in named.items())] if named else []
+    by_name: dict[str, Mapping[str, object]] = {
+        "--keep-below": settings.keep_below,
+        "--keep-above": settings.keep_above,
+        "--only-of": settings.only_of,
+    }
+    for option, named in by_name.items():
+        kept += [option, *(f"{name}={value}" for name, value in named.items())] if named else []
     return [*(text for key, v in given.items() if v is not None for text in (key, str(v))), *kept]
 
 

@@ -272,6 +272,20 @@ def test_frames_without_the_number_to_keep_them_by_are_named(tmp_path, below, me
         convert([path], tmp_path / "kept.xyz", below=below)
 
 
+def test_convert_leaves_numbers_to_one_species(tmp_path):
+    """Whatever stood there for others is not given any more."""
+    water = Atoms("OHH", [[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    water.arrays["shift"] = np.arange(9.0).reshape(3, 3)
+    path, out = tmp_path / "water.xyz", tmp_path / "o.xyz"
+    write_structures(path, [water])
+    convert([path], out, only_of={"shift": "O"})
+    (found,) = read_structures(out, targets=())
+    np.testing.assert_array_equal(found.arrays["shift"][0], [0.0, 1.0, 2.0])
+    assert np.isnan(found.arrays["shift"][1:]).all()
+    with pytest.raises(InputError, match=r"water\.xyz, frame 0: no shft of atoms to leave to O \("):
+        convert([path], out, only_of={"shft": "O"})
+
+
 def test_convert_of_no_frame_is_refused(tmp_path):
     path, out = numbered(tmp_path, 0.1), tmp_path / "kept.xyz"
     with pytest.raises(InputError, match=r"numbered\.xyz: no frame is as asked for"):

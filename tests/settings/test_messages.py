@@ -45,7 +45,7 @@ MISTAKES = {
     "weights": ({"weights": "mine"}, "weights is 'mine'; it must be one of own, published"),
     "sign of an energy": (
         of_task(signs={"energy": "free"}),
-        "md17-ethanol.signs.energy is not a known key; known are: dielectric, dipole,",
+        "md17-ethanol.signs.energy is not a known key; known are: atomic_dipole, dielectric,",
     ),
     "no such sign": (of_task(signs={"dipole": "any"}), "signs.dipole is 'any'; it must be one of"),
     "generated and kept by a number": (

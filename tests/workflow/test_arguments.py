@@ -55,6 +55,13 @@ def test_frames_are_kept_by_their_numbers(tmp_path):
     assert {name: dict(getattr(found, name)) for name in limits} == limits
 
 
+def test_numbers_of_one_species_are_taken(tmp_path):
+    only_of = {"wannier_displacement": "O"}
+    content = changed(OWN, ("datasets/aspirin", {"fetch": ["MD17 aspirin"], "only_of": only_of}))
+    said = arguments.converting(scale_of(tmp_path, content), "aspirin")
+    assert dict(understood("convert", "file", "out", *said).only_of) == only_of
+
+
 def test_an_evaluation_of_a_training_is_of_its_test_set(tmp_path):
     reason = "the energies have another zero"
     content = changed(OWN, ("tasks/md17-ethanol/unavailable", {"energy": reason}))
