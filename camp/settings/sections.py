@@ -387,7 +387,7 @@ class DatasetSettings(Settings):
     keep_above: dict[str, float] = Field({}, description="the same, above it")
     only_of: dict[str, Element] = Field(
         {},
-        description="`{wannier_displacement: O}` takes these numbers of atoms of this species only, "
+        description="`{wannier_displacement: O}` takes these numbers of atoms of one species only, "
         "whatever others have",
     )
     molecule: str | None = Field(None, description="which molecule of the rMD17 archive")
