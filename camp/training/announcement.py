@@ -75,7 +75,10 @@ def _plan(settings: TrainingSettings, structures: int, devices: int) -> Iterator
     steps = per_epoch * settings.epochs
     steps = min(steps, settings.max_steps or steps)
     yield f"at most {steps:,} steps"
-    yield f"{per_epoch:,} in each of at most {settings.epochs:,} epochs"
+    if settings.validate_every:
+        yield f"validation every {per_epoch:,}"
+    else:
+        yield f"{per_epoch:,} in each of at most {settings.epochs:,} epochs"
     if settings.compile and 0 < settings.compile_after < steps:
         yield f"plain up to step {settings.compile_after:,}, compiled meanwhile"
     if settings.max_time:

@@ -68,6 +68,11 @@ class TracedLoss:
         self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
         background.shutdown(wait=False)
 
+    @property
+    def is_compiling(self) -> bool:
+        """Whether what was prepared is not ready yet."""
+        return not all(future.done() for future in self._compiling.values())
+
     def losses_and_gradients(
         self, parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]
     ) -> tuple[Tensor, list[Tensor]]:

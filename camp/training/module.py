@@ -126,6 +126,11 @@ class TrainingModule(pl.LightningModule):
         traced.prepare(batches)
         return True
 
+    @property
+    def still_compiles(self) -> bool:
+        """Whether a compilation in the background goes on."""
+        return self._traced is not None and self._traced.is_compiling
+
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,

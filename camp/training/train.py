@@ -282,6 +282,11 @@ class _Training:
             )
         if trainer.is_global_zero:
             keep_finished(self.out)
+            if self.module.still_compiles:
+                print(
+                    "waiting for the compiler; the next such training finds its code in the cache",
+                    file=sys.stderr,
+                )
         return summaries
 
     def _announcement(self, device: torch.device, devices: int) -> str:
@@ -340,7 +345,6 @@ class _Training:
             self.module.averages[member].load_state_dict(weights)
         if not math.isfinite(error):
             return None
-        completed = "all steps done" if trainer.should_stop else "all epochs done"
         epochs, steps = self.end.ends[member] or (trainer.current_epoch, trainer.global_step)
         return {
             "task": getattr(self.settings, "task", ""),
@@ -349,7 +353,7 @@ class _Training:
             "parameters": self.parameters,
             "steps": steps,
             "epochs": epochs,
-            "stop_reason": self.end.reasons[member] or completed,
+            "stop_reason": self.end.reasons[member] or self.end.completion(trainer),
             "monitor": self.module.monitored,
             "best_validation_error": error,
             "seconds": round(self.tables.seconds(), 1),

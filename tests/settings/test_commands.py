@@ -36,6 +36,17 @@ def test_own_training_needs_only_the_structures(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "key, section", [("max_time", "training"), ("cutoff", "model"), ("recipe", "training")]
+)
+def test_a_key_outside_its_section_is_told_where_it_belongs(tmp_path, key, section):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"train: a.xyz\nvalidation: b.xyz\n{key}: 1\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_training(path)
+    assert str(error.value) == f"{path}: {key} is not a known key; it belongs under '{section}'"
+
+
+@pytest.mark.parametrize(
     "text",
     ["model: {channels: 3}", "data: a.xyz", "train: a.xyz", "data: a\nsplit: b\ntrain: c\n"],
 )

@@ -45,6 +45,7 @@ def test_device_model_data_and_scale():
             2,
             "at most 18 steps, 3 in each of at most 6 epochs, at most 0.5 h",
         ),
+        ({"validate_every": 2}, 1, "at most 12 steps, validation every 2"),
     ],
 )
 def test_what_ends_it(training, devices, plan):
