@@ -175,7 +175,7 @@ def _shown(value: Any) -> str:
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
     """End of a message about a misspelt name: the likely one, or all."""
-    close = difflib.get_close_matches(wrong, known, n=1)
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.7)
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known are: {', '.join(sorted(known))}"

@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as tracing
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from camp.data.graphs import LabelledBatch
+from camp.data.labelled import LabelledBatch
 from camp.graph import AtomicGraph
 
 GRAPH_TENSORS = len(fields(AtomicGraph))

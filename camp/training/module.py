@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from camp.data.graphs import LabelledBatch
+from camp.data.labelled import LabelledBatch
 from camp.potential.accelerated import accelerated
 from camp.potential.potential import Potential
 from camp.potential.prediction import Predictor

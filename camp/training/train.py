@@ -23,7 +23,8 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
+from camp.data.statistics import statistics_of
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
 from camp.potential.potential import Potential
@@ -126,13 +127,13 @@ def train(
         GraphDataset(part, cutoff, targets=targets, cache=cache, progress=bar)
         for part in (training, validation)
     ]
-    unknown = set(datasets[1].statistics().species) - set(datasets[0].statistics().species)
+    unknown = set(statistics_of(datasets[1]).species) - set(statistics_of(datasets[0]).species)
     if unknown:
         raise InputError(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
-    if not datasets[0].statistics().average_neighbours:
+    if not statistics_of(datasets[0]).average_neighbours:
         raise InputError(
             f"no atom of the training structures has a neighbour within the cutoff of {cutoff:g} "
             "Å; raise the model's cutoff, or see whether lengths are in Å"
@@ -200,9 +201,7 @@ class _Training:
         self.folders = folders
         self.asked = asked
         self.out = out
-        # Not where only plain steps would be taken.
-        is_long = options.max_steps is None or options.max_steps > options.compile_after
-        self.compiled = options.compile and is_long and _may_compile()
+        self.compiled = options.compiles and _may_compile()
         potentials = [
             started_potential(start, settings, datasets[0], seed)
             if start

@@ -13,7 +13,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import camp
-from camp.data.graphs import GraphDataset, LabelledBatch, collate
+from camp.data.dataset import GraphDataset
+from camp.data.labelled import LabelledBatch, collate
 from camp.errors import InputError
 from camp.evaluation.comparison import Comparison, evaluation_record
 from camp.graph import batch_graphs, build_graph
