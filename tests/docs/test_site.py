@@ -98,7 +98,8 @@ def test_first_training_runs_as_it_is_written(tmp_path):
         subprocess.run(line.replace("camp ", camp, 1), shell=True, cwd=tmp_path, check=True)
     # Of fixed numbers of frames and steps, far below the errors of a model that predicts no force.
     metrics = json.loads((tmp_path / "errors.json").read_text())["metrics"]
-    assert metrics["forces_mae"] < 0.4 * mean_force(tmp_path / "ethanol.xyz.gz", tmp_path / "split.json")
+    scale = mean_force(tmp_path / "ethanol.xyz.gz", tmp_path / "split.json")
+    assert metrics["forces_mae"] < 0.4 * scale
     (program,) = blocks("first-training.md", "python")
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
