@@ -39,7 +39,8 @@ def frames(count: int, seed: int) -> Iterator[Atoms]:
 
 def measure(folder: Path) -> str:
     """One row of the table, of a process that has done nothing else."""
-    from camp.data.graphs import GraphDataset
+    from camp.data.dataset import GraphDataset
+    from camp.data.statistics import statistics_of
     from camp.settings import load_training
     from camp.training.sets import read_sets
 
@@ -50,7 +51,7 @@ def measure(folder: Path) -> str:
         GraphDataset(part, CUTOFF, targets=sets.settings.learnt, cache=folder / "cache")
         for part in (sets.training, sets.validation)
     )
-    training.statistics()
+    statistics_of(training)
     training.batch(range(BATCH))
     validation.batch(range(BATCH))
     seconds = time.process_time() - begin

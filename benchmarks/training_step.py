@@ -23,8 +23,10 @@ import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from camp.data.graphs import GraphDataset, LabelledBatch, collate
+from camp.data.dataset import GraphDataset
+from camp.data.labelled import LabelledBatch, collate
 from camp.data.readers import read_structures
+from camp.data.statistics import statistics_of
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.process import reuse_freed_memory
@@ -110,9 +112,9 @@ def make(arguments: argparse.Namespace) -> tuple[Potential, LabelledBatch]:
             channels=17,
             max_rank=arguments.max_rank,
             layers=2,
-            average_neighbours=dataset.statistics().average_neighbours,
+            average_neighbours=statistics_of(dataset).average_neighbours,
         ),
-        species=dataset.statistics().species,
+        species=statistics_of(dataset).species,
         energy_scale=0.6,
     )
     return potential, collate([dataset[0], dataset[1]])

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pickle
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -122,12 +123,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file") from None
     # A damaged file makes the libraries fail in any way.
     except Exception as error:
-        raise InputError(
-            f"{path}: not a checkpoint that can be read safely ({reason(error)})"
-        ) from None
+        said = _refusal(error) if isinstance(error, pickle.UnpicklingError) else reason(error)
+        raise InputError(f"{path}: not a checkpoint that can be read safely ({said})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a checkpoint (holds a {type(content).__name__})")
     return content
+
+
+def _refusal(error: pickle.UnpicklingError) -> str:
+    """What torch does not read, without its advice how to read it all the same."""
+    what = str(error).partition("\n\nCheck the documentation")[0].rpartition("\n")[2]
+    return what.rpartition("WeightsUnpickler error: ")[2].partition(". ")[0].rstrip(".")
 
 
 def checksum(tensors: "Mapping[str, Tensor]", text: str = "") -> str:

@@ -2,13 +2,14 @@
 
 import errno
 import fcntl
+import os
 
 import pytest
 import torch
 from safetensors import safe_open
 
 from camp.errors import InputError
-from camp.files import locked, save_tensors
+from camp.files import locked, read_checkpoint, save_tensors
 
 
 def test_equal_content_is_equal_files(tmp_path):
@@ -19,6 +20,34 @@ def test_equal_content_is_equal_files(tmp_path):
     with safe_open(tmp_path / "0", framework="pt") as file:
         assert file.metadata() == {"header": 'some "text" in Å\n'}
         assert all(torch.equal(file.get_tensor(name), t) for name, t in tensors.items())
+
+
+class NotTensors:
+    """A class that a pickle would import."""
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"10\nC 0 0 0\n", "Unsupported operand 49"),
+        (NotTensors(), "Unsupported global: GLOBAL tests.test_files.NotTensors was not an allowed"),
+        (
+            os.system,
+            "Trying to load unsupported GLOBAL posix.system whose module posix is blocked",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_without_torchs_advice(tmp_path, content, reason):
+    path = tmp_path / "a.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save({"a": content}, path)
+    with pytest.raises(InputError) as error:
+        read_checkpoint(path)
+    said = str(error.value)
+    assert said.startswith(f"{path}: not a checkpoint that can be read safely ({reason}")
+    assert "\n" not in said and "weights_only" not in said
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):

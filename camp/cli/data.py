@@ -22,10 +22,16 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 
 def add_generate(verbs) -> None:
-    parser = verbs.add_parser("generate", help="structures with GFN-xTB labels")
+    parser = verbs.add_parser(
+        "generate",
+        help="structures with GFN-xTB labels",
+        description="Structures of one material with GFN-xTB labels. Molecules come from dynamics "
+        "at 500 K, with GFN2-xTB; the others have GFN1-xTB.",
+    )
     parser.add_argument(
         "kind",
-        help="molecule:ethanol, molecule:malonaldehyde, molecule:NAME, water, lips, graphene",
+        help="molecule:ethanol, molecule:malonaldehyde, molecule:NAME, water, lips, graphene; NAME "
+        "is a closed-shell molecule of ase.build.molecule, such as CH3COCH3",
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="file to write (.xyz or .xyz.gz)")
     parser.add_argument("--frames", type=int, required=True, metavar="N")
@@ -217,6 +223,8 @@ def run_split(arguments: argparse.Namespace) -> None:
         "sources": sources,
     }
     write_split(arguments.out, split, dataset=arguments.data.name, **more)
+    sizes = (f"{len(getattr(split, part)):,} {part}" for part in PARTS)
+    print(f"{arguments.out}: {', '.join(sizes)} frames")
 
 
 def add_split(verbs) -> None:

@@ -69,7 +69,11 @@ def add_fine_tune(verbs) -> None:
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="settings of the training (YAML)")
+    parser.add_argument(
+        "config",
+        type=Path,
+        help="settings (YAML): data, split, model, training; all are in config/README.md",
+    )
     parser.add_argument(
         "--seed",
         type=int,

@@ -121,7 +121,12 @@ def add_md(verbs) -> None:
     parser = verbs.add_parser("md", help="molecular dynamics; continues what was interrupted")
     add_models(parser)
     parser.add_argument("structure", type=Path, help="starting structures, one or several")
-    parser.add_argument("--config", type=Path, required=True, help="settings (YAML)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        help="settings (YAML): temperature, timestep, length, …; all are in config/README.md",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for trajectories")
     parser.add_argument(
         "--replicas", type=_replicas, metavar="N|N-M", help="only these (default: all)"

@@ -17,6 +17,8 @@ from camp.targets import Target
 ASYMMETRY = 0.05
 # Whatever is larger, in any unit here, is no measurement.
 LARGEST_NUMBER = 1e30
+# Key of a frame's ``info`` with its weight in the loss.
+WEIGHT = "config_weight"
 
 
 def label(atoms: Atoms, target: Target) -> np.ndarray | None:
@@ -53,6 +55,20 @@ def absence(atoms: Atoms, targets: Sequence[Target]) -> str:
         f"{', '.join(found)}); understood are {', '.join(accepted)}, and others by options such as "
         "--energy-key or 'keys' in the settings"
     )
+
+
+def weight_of(atoms: Atoms) -> float:
+    """The weight of a structure in the loss, 1 where it has none.
+
+    :raises InputError: no number from 0 on.
+    """
+    weight = atoms.info.get(WEIGHT, 1.0)
+    try:
+        if 0 <= float(weight) < np.inf:
+            return float(weight)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{WEIGHT} is {weight}; it must be a number from 0 on")
 
 
 def keys_of(atoms: Atoms) -> list[str]:

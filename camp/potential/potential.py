@@ -106,12 +106,14 @@ class Potential(Predictor):
     def __repr__(self) -> str:
         """What it is, in a few aligned lines; ``model`` has the layers of its network."""
         count = sum(parameter.numel() for parameter in self.model.parameters())
+        trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         said = {
             "architecture": self.architecture,
             "species": ", ".join(chemical_symbols[number] for number in self.species),
             "cutoff": f"{self.cutoff:g} Å",
             "predicts": ", ".join(_predicted(self.targets.values())),
-            "parameters": f"{count:,}",
+            "parameters": f"{count:,}"
+            + (f", of which {trained:,} are trained" if 0 < trained < count else ""),
             "precision": f"{str(self.dtype).removeprefix('torch.')}, on {self.device}",
             **{key: str(value) for key, value in self.origin.items()},
         }

@@ -26,6 +26,8 @@ else:
     TensorName = Literal[
         tuple(name for name, target in TARGETS.items() if target.rank and not target.derivative_of)
     ]
+# Hours of a training that is worth compiling its steps beside them.
+WORTH_COMPILING = 0.5
 SIGNS = (
     "`{piezoelectric: free}` where labels may be the negative of the tensor: losses and errors "
     "take the sign that fits better, structure by structure"
@@ -168,7 +170,10 @@ class TrainingSettings(Settings):
         "many more edges than grid points; exact to some 1e-6",
     )
     compile_after: int = Field(
-        0, ge=0, description="plain steps at first, while the step is compiled in the background"
+        0,
+        ge=0,
+        description="plain steps at first, while the step is compiled in the background; all of "
+        f"them where `max_time` is below {WORTH_COMPILING:g}, since that takes minutes",
     )
 
     @model_validator(mode="before")
@@ -195,6 +200,13 @@ class TrainingSettings(Settings):
             steps=self.max_steps,
             hours=self.max_time,
         )
+
+    @property
+    def compiles(self) -> bool:
+        """Whether some steps are compiled: not where the training ends before, or soon after."""
+        is_long = self.max_steps is None or self.max_steps > self.compile_after
+        is_short = self.max_time is not None and self.max_time < WORTH_COMPILING
+        return self.compile and is_long and not (self.compile_after and is_short)
 
     @property
     def runs_accelerated(self) -> bool:

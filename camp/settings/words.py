@@ -54,7 +54,7 @@ def in_words(model: type[BaseModel], error: ValidationError) -> ValidationError:
 def _in_words(schema: Json, keys: Keys, kind: str, value: Any) -> tuple[tuple, str, str]:
     """The keys concerned, the kind of error, and what is said of it."""
     if kind in ("extra_forbidden", "invalid_key"):
-        return _unknown(keys, schema["properties"])
+        return _unknown(keys, schema["properties"], _sections_with(str(keys[-1]), schema))
     if keys and keys[-1] == "[key]":
         _, names = _find(schema, keys[:-2])
         admitted = names.get("propertyNames", {"type": "string"})
@@ -66,9 +66,25 @@ def _in_words(schema: Json, keys: Keys, kind: str, value: Any) -> tuple[tuple, s
     return tuple(keys), WRONG_VALUE, wrong(value, expected(admitted))
 
 
-def _unknown(keys: Keys, known: Sequence[str]) -> tuple[tuple, str, str]:
+def _unknown(
+    keys: Keys, known: Sequence[str], sections: Sequence[str] = ()
+) -> tuple[tuple, str, str]:
+    """What is said of a key, with the sections that know it, if any do."""
     wrong = str(keys[-1])
-    return (*keys[:-1], wrong), UNKNOWN_KEY, f"is not a known key{suggestion(wrong, [*known])}"
+    hint = "; it belongs under " + " or ".join(map(repr, sections)) if sections else ""
+    hint = hint or suggestion(wrong, [*known])
+    return (*keys[:-1], wrong), UNKNOWN_KEY, f"is not a known key{hint}"
+
+
+def _sections_with(key: str, schema: Json) -> list[str]:
+    """The sections right inside a schema that have a key."""
+    kinds = schema.get("$defs", {})
+    kind_of = {name: one.get("$ref", "") for name, one in schema["properties"].items()}
+    return [
+        name
+        for name, kind in kind_of.items()
+        if key in kinds.get(kind.rpartition("/")[2], {}).get("properties", {})
+    ]
 
 
 def _find(schema: Json, keys: Keys) -> tuple[Keys, Json]:
@@ -159,7 +175,7 @@ def _shown(value: Any) -> str:
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
     """End of a message about a misspelt name: the likely one, or all."""
-    close = difflib.get_close_matches(wrong, known, n=1)
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.7)
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known are: {', '.join(sorted(known))}"

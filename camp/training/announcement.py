@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from ase.data import chemical_symbols
 
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
 from camp.potential.potential import Potential
 from camp.settings import TrainingSettings
 from camp.targets import FORCES
@@ -75,8 +75,11 @@ def _plan(settings: TrainingSettings, structures: int, devices: int) -> Iterator
     steps = per_epoch * settings.epochs
     steps = min(steps, settings.max_steps or steps)
     yield f"at most {steps:,} steps"
-    yield f"{per_epoch:,} in each of at most {settings.epochs:,} epochs"
-    if settings.compile and 0 < settings.compile_after < steps:
+    if settings.validate_every:
+        yield f"validation every {per_epoch:,}"
+    else:
+        yield f"{per_epoch:,} in each of at most {settings.epochs:,} epochs"
+    if settings.compiles and 0 < settings.compile_after < steps:
         yield f"plain up to step {settings.compile_after:,}, compiled meanwhile"
     if settings.max_time:
         yield f"at most {settings.max_time:g} h"

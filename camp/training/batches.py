@@ -11,7 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler, Subset
 
-from camp.data.graphs import GraphDataset, LabelledBatch
+from camp.data.dataset import GraphDataset
+from camp.data.labelled import LabelledBatch
 
 # Neighbour slots that a batch of validation structures may have, at least one structure.
 VALIDATION_SLOTS = {"cpu": 20_000, "cuda": 400_000}

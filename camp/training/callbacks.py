@@ -235,6 +235,12 @@ class EarlyEnd(pl.Callback):
         if late or trainer.global_step >= self.max_steps or not any(module.active):
             trainer.should_stop = True
 
+    def completion(self, trainer: pl.Trainer) -> str:
+        """What ended a potential that goes on until the end of the training."""
+        if not trainer.should_stop:
+            return "all epochs done"
+        return "all steps done" if trainer.global_step >= self.max_steps else "its time is up"
+
     def state_dict(self) -> dict[str, Any]:
         names = ("best", "last", "waited", "reasons", "ends")
         return {name: getattr(self, name) for name in names}

@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as tracing
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from camp.data.graphs import LabelledBatch
+from camp.data.labelled import LabelledBatch
 from camp.graph import AtomicGraph
 
 GRAPH_TENSORS = len(fields(AtomicGraph))
@@ -67,6 +67,11 @@ class TracedLoss:
         background = ThreadPoolExecutor(1)
         self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
         background.shutdown(wait=False)
+
+    @property
+    def is_compiling(self) -> bool:
+        """Whether what was prepared is not ready yet."""
+        return not all(future.done() for future in self._compiling.values())
 
     def losses_and_gradients(
         self, parameters: Sequence[Sequence[Tensor]], tensors: Sequence[Sequence[Tensor]]

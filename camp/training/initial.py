@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
+from camp.data.statistics import baseline_of, statistics_of
 from camp.errors import InputError
 from camp.potential.potential import Potential
 from camp.potential.saving import model_hash
@@ -17,8 +18,8 @@ from camp.settings import TrainingJob
 
 def new_potential(settings: TrainingJob, training: GraphDataset, seed: int) -> Potential:
     """A potential with fresh parameters, fitted in scale and shift to the training set."""
-    statistics = training.statistics()
-    baseline = training.baseline(settings.training)
+    statistics = statistics_of(training)
+    baseline = baseline_of(training, settings.training)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Potential(
@@ -49,7 +50,7 @@ def started_potential(
     """
     potential = copy.deepcopy(start).float()
     known = {chemical_symbols[number] for number in potential.species}
-    found = {chemical_symbols[number] for number in training.statistics().species}
+    found = {chemical_symbols[number] for number in statistics_of(training).species}
     if unknown := sorted(found - known):
         raise InputError(
             f"the model does not know {', '.join(unknown)}; it was made for "

@@ -4,7 +4,7 @@ The networks of the radial functions then cost the same for any number of edges,
 memory of what their gradient needs; see :mod:`camp.runtime.interpolation`.
 """
 
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
 from camp.potential.potential import Potential
 from camp.runtime.accelerated import TabulatedModel
 from camp.runtime.interpolation import intervals

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from camp.data.graphs import LabelledBatch
+from camp.data.labelled import LabelledBatch
 from camp.potential.derivatives import Results
 from camp.potential.properties import Property, with_sign_of
 from camp.targets import ENERGY, FORCES, STRESS

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from camp.data.graphs import LabelledBatch
+from camp.data.labelled import LabelledBatch
 from camp.potential.accelerated import accelerated
 from camp.potential.potential import Potential
 from camp.potential.prediction import Predictor
@@ -125,6 +125,11 @@ class TrainingModule(pl.LightningModule):
             return False
         traced.prepare(batches)
         return True
+
+    @property
+    def still_compiles(self) -> bool:
+        """Whether a compilation in the background goes on."""
+        return self._traced is not None and self._traced.is_compiling
 
     def configure_gradient_clipping(
         self,

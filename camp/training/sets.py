@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from camp.data.graphs import WEIGHT, weight_of
-from camp.data.labels import absence, label, missing
+from camp.data.labels import WEIGHT, absence, label, missing, weight_of
 from camp.data.mapped import StoredStructures
 from camp.data.readers import iterate_structures
 from camp.data.splits import find_duplicates, read_split

@@ -23,7 +23,8 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
+from camp.data.statistics import statistics_of
 from camp.errors import InputError
 from camp.files import locked, read_json, write_json, writing
 from camp.potential.potential import Potential
@@ -126,13 +127,13 @@ def train(
         GraphDataset(part, cutoff, targets=targets, cache=cache, progress=bar)
         for part in (training, validation)
     ]
-    unknown = set(datasets[1].statistics().species) - set(datasets[0].statistics().species)
+    unknown = set(statistics_of(datasets[1]).species) - set(statistics_of(datasets[0]).species)
     if unknown:
         raise InputError(
             f"validation structures hold atomic numbers {sorted(unknown)} that no training "
             "structure has; draw another split"
         )
-    if not datasets[0].statistics().average_neighbours:
+    if not statistics_of(datasets[0]).average_neighbours:
         raise InputError(
             f"no atom of the training structures has a neighbour within the cutoff of {cutoff:g} "
             "Å; raise the model's cutoff, or see whether lengths are in Å"
@@ -200,9 +201,7 @@ class _Training:
         self.folders = folders
         self.asked = asked
         self.out = out
-        # Not where only plain steps would be taken.
-        is_long = options.max_steps is None or options.max_steps > options.compile_after
-        self.compiled = options.compile and is_long and _may_compile()
+        self.compiled = options.compiles and _may_compile()
         potentials = [
             started_potential(start, settings, datasets[0], seed)
             if start
@@ -282,6 +281,11 @@ class _Training:
             )
         if trainer.is_global_zero:
             keep_finished(self.out)
+            if self.module.still_compiles:
+                print(
+                    "waiting for the compiler; the next such training finds its code in the cache",
+                    file=sys.stderr,
+                )
         return summaries
 
     def _announcement(self, device: torch.device, devices: int) -> str:
@@ -340,7 +344,6 @@ class _Training:
             self.module.averages[member].load_state_dict(weights)
         if not math.isfinite(error):
             return None
-        completed = "all steps done" if trainer.should_stop else "all epochs done"
         epochs, steps = self.end.ends[member] or (trainer.current_epoch, trainer.global_step)
         return {
             "task": getattr(self.settings, "task", ""),
@@ -349,7 +352,7 @@ class _Training:
             "parameters": self.parameters,
             "steps": steps,
             "epochs": epochs,
-            "stop_reason": self.end.reasons[member] or completed,
+            "stop_reason": self.end.reasons[member] or self.end.completion(trainer),
             "monitor": self.module.monitored,
             "best_validation_error": error,
             "seconds": round(self.tables.seconds(), 1),

@@ -45,6 +45,10 @@ def test_what_a_model_is(files, capsys):
     assert said["architecture"] == "camp" and said["cutoff"] == f"{model.cutoff:g} Å"
     assert said["species"].split(", ") == [chemical_symbols[z] for z in model.species]
     assert said["predicts"] == "energy (eV), forces (eV/Å), stress (eV/Å³)"
+    sizes = [(p.numel(), p.requires_grad) for p in model.model.parameters()]
+    count, trained = sum(n for n, _ in sizes), sum(n for n, is_trained in sizes if is_trained)
+    assert 0 < trained < count
+    assert said["parameters"] == f"{count:,}, of which {trained:,} are trained"
     assert said["precision"] == f"{model.dtype}, on cpu".removeprefix("torch.")
 
 

@@ -212,7 +212,9 @@ def test_commands_convert_and_split(tmp_path, capsys):
     split = ["split", str(joined), str(out), "--seed", "1", "--validation", "0"]
     wanted = ["--train", "10", "--test", "rest", "--test-source", "test.xyz"]
     assert cli.main([*split, *wanted]) == 0
-    assert "camp: warning" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "camp: warning" in said.err
+    assert said.out == f"{out}: 10 train, 0 validation, 6 test frames\n"
     content = json.loads(out.read_text())
     assert (content["dataset"], content["frames"]) == ("all.xyz.gz", 16)
     assert sorted(content["test"]) == list(range(10, 16))

@@ -1,5 +1,6 @@
 """The documentation: it builds without a broken link, and what it tells people to type works."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import ase.io
+import numpy as np
 import pytest
 
 from tests.browser import NEEDED, find_browser, show
@@ -93,5 +96,16 @@ def test_first_training_runs_as_it_is_written(tmp_path):
     camp = f"{sys.executable} -m camp "
     for line in commands.splitlines():
         subprocess.run(line.replace("camp ", camp, 1), shell=True, cwd=tmp_path, check=True)
+    # Of fixed numbers of frames and steps, far below the errors of a model that predicts no force.
+    metrics = json.loads((tmp_path / "errors.json").read_text())["metrics"]
+    scale = mean_force(tmp_path / "ethanol.xyz.gz", tmp_path / "split.json")
+    assert metrics["forces_mae"] < 0.4 * scale
     (program,) = blocks("first-training.md", "python")
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+def mean_force(data: Path, split: Path) -> float:
+    """The mean magnitude of the components of the forces on test frames, eV/Å."""
+    frames = ase.io.read(data, ":")
+    test = json.loads(split.read_text())["test"]
+    return float(np.mean([np.abs(frames[index].get_forces()).mean() for index in test]))

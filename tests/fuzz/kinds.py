@@ -15,7 +15,8 @@ import torch
 import yaml
 
 import camp
-from camp.data.graphs import GraphDataset, content_hash
+from camp.data.dataset import GraphDataset
+from camp.data.packing import content_hash
 from camp.data.readers import read_structures, write_structures
 from camp.data.splits import random_split, read_split, write_split
 from camp.errors import InputError

@@ -3,7 +3,7 @@
 import pytest
 
 from camp.errors import InputError
-from camp.settings import load_training
+from camp.settings import load_simulation, load_training
 
 from .conftest import SplineSettings
 
@@ -36,6 +36,17 @@ def test_own_training_needs_only_the_structures(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "key, section", [("max_time", "training"), ("cutoff", "model"), ("recipe", "training")]
+)
+def test_a_key_outside_its_section_is_told_where_it_belongs(tmp_path, key, section):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"train: a.xyz\nvalidation: b.xyz\n{key}: 1\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_training(path)
+    assert str(error.value) == f"{path}: {key} is not a known key; it belongs under '{section}'"
+
+
+@pytest.mark.parametrize(
     "text",
     ["model: {channels: 3}", "data: a.xyz", "train: a.xyz", "data: a\nsplit: b\ntrain: c\n"],
 )
@@ -44,3 +55,27 @@ def test_own_training_without_structures_says_what_to_give(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"mine\.yaml: give the structures either as 'data' and"):
         load_training(path)
+
+
+@pytest.mark.parametrize(
+    "training, compiles",
+    [
+        ("{}", True),
+        ("{max_time: 0.5}", True),
+        ("{max_time: 0.1}", False),
+        ("{max_time: 0.1, compile_after: 0}", True),
+        ("{max_steps: 500}", False),
+        ("{compile: false}", False),
+    ],
+)
+def test_short_trainings_are_not_compiled(tmp_path, training, compiles):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"train: a.xyz\nvalidation: b.xyz\ntraining: {training}\n", encoding="utf-8")
+    assert load_training(path).training.compiles == compiles
+
+
+def test_a_key_that_only_looks_a_little_like_another_is_answered_with_all(tmp_path):
+    path = tmp_path / "md.yaml"
+    path.write_text("temperature: 300\nsteps: 200\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"steps is not a known key; known are: .*length"):
+        load_simulation(path)

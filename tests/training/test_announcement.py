@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
+from camp.data.statistics import statistics_of
 from camp.training.announcement import announcement
 from camp.training.initial import new_potential
 from camp.training.train import train
@@ -29,7 +30,7 @@ def test_device_model_data_and_scale():
     assert lines["model"] == f"camp, {parameters} parameters, cutoff 4 Å"
     assert lines["structures"] == "5 training, 3 validation, of Ar"
     assert lines["targets"] == "energy (eV), forces (eV/Å)"
-    statistics = data.statistics()
+    statistics = statistics_of(data)
     mean = statistics.mean_energy_per_atom
     assert float(lines["baseline"].split()[0]) == pytest.approx(mean, rel=1e-5)
     assert float(lines["scale"].split()[0]) == pytest.approx(statistics.rms_force, rel=1e-3)
@@ -45,6 +46,7 @@ def test_device_model_data_and_scale():
             2,
             "at most 18 steps, 3 in each of at most 6 epochs, at most 0.5 h",
         ),
+        ({"validate_every": 2}, 1, "at most 12 steps, validation every 2"),
     ],
 )
 def test_what_ends_it(training, devices, plan):

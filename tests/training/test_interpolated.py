@@ -6,7 +6,8 @@ import torch
 from ase.build import bulk
 
 import camp
-from camp.data.graphs import GraphDataset, collate
+from camp.data.dataset import GraphDataset
+from camp.data.labelled import collate
 from camp.runtime import interpolation
 from camp.runtime.interpolation import (
     POINTS,

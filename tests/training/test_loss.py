@@ -16,7 +16,8 @@ from ase.io import write
 from torch.nn.functional import huber_loss
 
 from camp.cli import main
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
+from camp.data.statistics import statistics_of
 from camp.potential.derivatives import Results
 from camp.potential.properties import Property
 from camp.targets import ENERGY, FORCES, STRESS, TARGETS
@@ -102,7 +103,7 @@ def labelled_with(target, count=3):
             atoms.info[target.name] = values
         structures.append(atoms)
     dataset = GraphDataset(structures, 3.0, targets=[target])
-    spread = Property(target, 2, dataset.statistics().normalisation[target.name])
+    spread = Property(target, 2, statistics_of(dataset).normalisation[target.name])
     return dataset.batch(range(count)), spread
 
 

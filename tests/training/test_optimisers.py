@@ -1,4 +1,4 @@
-"""Optimizers, courses of the learning rate, stages and baselines: options of every training."""
+"""Optimizers, courses of the learning rate and stages: options of every training."""
 
 import copy
 import json
@@ -7,11 +7,8 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 import camp
-from camp.data.graphs import GraphDataset, least_squares_energies
-from camp.errors import InputError
 from camp.settings import Stage, TrainingSettings
 from camp.training import module
 from camp.training.optimisers import FEWEST_CHANNELS, make_optimizer, plateaus, rate_factor
@@ -149,35 +146,9 @@ def test_a_training_ends_when_its_time_is_up(tmp_path):
     camp.load(tmp_path / MODEL_FILE)
 
 
-def test_least_squares_energies_by_hand():
-    """Two compositions fix two species; one alone gives the smallest solution, E0 ∝ n."""
-    molecules = torch.tensor([[2.0, 1.0], [4.0, 1.0]], dtype=torch.float64)
-    energies = torch.tensor([-5.0, -7.0], dtype=torch.float64)
-    assert least_squares_energies(molecules, energies) == pytest.approx((-1.0, -3.0))
-    water = torch.tensor([[2.0, 1.0]] * 3, dtype=torch.float64)
-    energies = torch.full((3,), -10.0, dtype=torch.float64)
-    assert least_squares_energies(water, energies) == pytest.approx((-4.0, -2.0))
-
-
-def test_baselines_of_a_dataset():
-    structures = []
-    for count, energy in ((1, -5.0), (3, -7.0)):
-        atoms = Atoms("O" + "H" * count, 2.0 * np.eye(4, 3)[: count + 1] + count)
-        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.zeros((count + 1, 3)))
-        structures.append(atoms)
-    dataset = GraphDataset(structures, 3.0)
-    assert dataset.baseline(TrainingSettings()) == pytest.approx((-2.5 - 7 / 4) / 2)
-    fitted = dataset.baseline(TrainingSettings(baseline="least-squares"))
-    assert fitted == pytest.approx((-1.0, -4.0))
-    given = TrainingSettings(atomic_energies={"O": -3.0, "H": -1.5})
-    assert dataset.baseline(given) == (-1.5, -3.0)
-    with pytest.raises(InputError, match="atomic_energies lacks H"):
-        dataset.baseline(TrainingSettings(atomic_energies={"O": -3.0}))
-
-
 def test_total_energies_weigh_large_structures_more(tmp_path):
     """(ΔE)² is N² times (ΔE/N)²."""
-    from camp.data.graphs import LabelledBatch
+    from camp.data.labelled import LabelledBatch
     from camp.graph import batch_graphs, build_graph
     from camp.potential.derivatives import Results
     from camp.training.loss import training_loss

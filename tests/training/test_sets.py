@@ -11,7 +11,8 @@ from ase.io import read, write
 
 import camp
 from camp.cli import main
-from camp.data.graphs import GraphDataset, weight_of
+from camp.data.dataset import GraphDataset
+from camp.data.labels import weight_of
 from camp.settings import load_training
 from camp.training.compiled import TracedLoss
 from camp.training.initial import new_potential

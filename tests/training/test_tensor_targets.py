@@ -10,8 +10,8 @@ from ase import Atoms
 
 import camp
 from camp.cli import main
-from camp.data.graphs import normalisation
 from camp.data.readers import read_structures, write_structures
+from camp.data.statistics import normalisation
 from camp.targets import TARGETS
 
 WATER = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])  # Å

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import camp
-from camp.data.graphs import GraphDataset
+from camp.data.dataset import GraphDataset
 from camp.errors import InputError
 from camp.training.compiled import TracedLoss
 from camp.training.module import TrainingModule

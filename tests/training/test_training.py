@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import camp
-from camp.data.graphs import GraphDataset, LabelledBatch, collate
+from camp.data.dataset import GraphDataset
+from camp.data.labelled import LabelledBatch, collate
 from camp.errors import InputError
 from camp.evaluation.comparison import Comparison, evaluation_record
 from camp.graph import batch_graphs, build_graph
@@ -102,20 +104,25 @@ def test_traced_step_equals_the_plain_one():
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
-def test_step_is_traced_in_the_background_once():
+def test_step_is_traced_in_the_background_once(monkeypatch):
     """Then calls have it ready, and give what plain steps do."""
     dataset = GraphDataset(clusters(3), 4.0)
     potential = camp.Potential(SMALL, species=[18]).double()
     module = TrainingModule([potential], SETTINGS.training)
     traced = TracedLoss(module.loss, [potential], backend="eager")
     first, second = collate([dataset[0], dataset[1]]), collate([dataset[1], dataset[2]])
+    compiled, may_compile = traced._call, threading.Event()
+    monkeypatch.setattr(traced, "_call", lambda *a: may_compile.wait() and compiled(*a))
     traced.prepare([first])
     traced.prepare([second])
     assert len(traced.functions) == 1
+    assert traced.is_compiling
+    may_compile.set()
     assert traced([second]).item() == pytest.approx(
         module.loss(potential, second).item(), rel=1e-12
     )
     assert len(traced.functions) == 1
+    assert not traced.is_compiling
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +327,12 @@ def test_resumed_training_of_so_many_steps(tmp_path):
     assert summary["steps"] == 11
     assert summary["stop_reason"] == expected["stop_reason"] == "all steps done"
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def test_a_training_ends_when_its_time_is_up(tmp_path):
+    data = clusters(6), clusters(3, seed=9)
+    [summary] = train(settings(max_time=1e-9), *data, seeds=[1], out=tmp_path)
+    assert (summary["steps"], summary["stop_reason"]) == (1, "its time is up")
 
 
 def test_memory_that_an_earlier_run_took_counts(tmp_path, monkeypatch):

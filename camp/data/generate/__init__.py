@@ -68,6 +68,7 @@ def _find(kind: str) -> tuple[str, Sampler]:
     if start is None:
         raise InputError(
             f"{kind}: unknown kind of generated data; choose one of {', '.join(KINDS)}, or "
-            "molecule:NAME with a closed-shell molecule of ase.build.molecule"
+            "molecule:NAME with a closed-shell molecule of ase.build.molecule, such as CH3COCH3 "
+            "(ase.collections.g2.names has them all)"
         )
     return "GFN2-xTB", molecules.sampler(start)
