@@ -8,6 +8,7 @@ import statistics
 import warnings
 from importlib.metadata import version
 
+import ase.io
 import mace  # before e3nn: it permits e3nn to read its constants
 import torch
 from ase.calculators.calculator import Calculator
@@ -54,12 +55,11 @@ def fit(plan: Plan) -> Fit:
     records = [json.loads(line) for line in log.read_text().splitlines()]
     steps = [one["time"] for one in records if one["mode"] == "opt"]
     validations = [one["time"] for one in records if one["mode"] == "eval"]
-    frames = sum("Lattice" in line for line in plan.validation.open())
     return Fit(
         steps=len(steps),
         seconds=sum(steps) + sum(validations),
         step=statistics.median(steps),
-        frame=validations[-1] / frames,
+        frame=validations[-1] / len(ase.io.read(plan.validation, ":")),
     )
 
 

@@ -8,8 +8,10 @@ import math
 import sys
 import warnings
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import ase.io
 import torch
 from ase.calculators.calculator import Calculator
 from fitting import ENERGY, FORCES, Fit, Plan, command, run, species
@@ -22,10 +24,11 @@ CUTOFF = 5.0
 MONITORED = "val0_epoch/weighted_sum"
 
 
-def configuration(plan: Plan, structures: int) -> dict[str, Any]:
+def configuration(plan: Plan, repeated: Path, steps: int) -> dict[str, Any]:
     """What ``nequip-train`` reads.
 
-    :param structures: of the training set.
+    :param repeated: the training set, as often as there are passes before a validation.
+    :param steps: of the whole training.
     """
     names = species(plan.train)
     callback = "lightning.pytorch.callbacks.ModelCheckpoint"
@@ -39,7 +42,7 @@ def configuration(plan: Plan, structures: int) -> dict[str, Any]:
         "data": {
             "_target_": "nequip.data.datamodule.ASEDataModule",
             "seed": plan.seed,
-            "train_file_path": str(plan.train),
+            "train_file_path": str(repeated),
             "val_file_path": str(plan.validation),
             "include_keys": [ENERGY, FORCES],
             "key_mapping": {ENERGY: "total_energy", FORCES: "forces"},
@@ -62,9 +65,8 @@ def configuration(plan: Plan, structures: int) -> dict[str, Any]:
         "trainer": {
             "_target_": "lightning.Trainer",
             "accelerator": "cpu",
-            "max_epochs": plan.passes,
+            "max_epochs": plan.validations,
             "max_time": {"_target_": "datetime.timedelta", "seconds": plan.seconds},
-            "check_val_every_n_epoch": plan.every,
             "num_sanity_val_steps": 0,
             "enable_progress_bar": False,
             "logger": False,
@@ -81,7 +83,6 @@ def configuration(plan: Plan, structures: int) -> dict[str, Any]:
                     "dirpath": str(plan.folder / "times"),
                     "filename": "{step}",
                     "save_top_k": -1,
-                    "every_n_epochs": plan.every,
                 },
             ],
         },
@@ -99,7 +100,7 @@ def configuration(plan: Plan, structures: int) -> dict[str, Any]:
             "lr_scheduler": {
                 "scheduler": {
                     "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
-                    "T_max": plan.passes * math.ceil(structures / plan.batch_size),
+                    "T_max": steps,
                 },
                 "interval": "step",
                 "frequency": 1,
@@ -126,11 +127,12 @@ def configuration(plan: Plan, structures: int) -> dict[str, Any]:
 
 
 def fit(plan: Plan) -> Fit:
-    structures, frames = (
-        sum("Lattice" in line for line in path.open()) for path in (plan.train, plan.validation)
-    )
+    # Its average of the weights wants a validation after every pass.
+    structures = ase.io.read(plan.train, ":") * plan.every
+    ase.io.write(repeated := plan.folder / "repeated.xyz", structures)
+    total = plan.validations * math.ceil(len(structures) / plan.batch_size)
     # JSON is YAML.
-    text = json.dumps(configuration(plan, structures), indent=2)
+    text = json.dumps(configuration(plan, repeated, total), indent=2)
     (plan.folder / "config.yaml").write_text(text, encoding="utf-8")
     told = ["--config-path", plan.folder, "--config-name", "config"]
     command("nequip-train", *told, f"hydra.run.dir={plan.folder / 'hydra'}", folder=plan.folder)
@@ -149,7 +151,7 @@ def fit(plan: Plan) -> Fit:
         steps=steps,
         seconds=elapsed,
         step=(part - validating) / (steps - began),
-        frame=validating / frames,
+        frame=validating / len(ase.io.read(plan.validation, ":")),
     )
 
 
