@@ -59,6 +59,46 @@ rule rival:
         " {params.generated} > {log:q} 2>&1"
 
 
+# Another potential, trained by the command line of its package; without it, the reason why there is
+# none.
+rule peer:
+    input:
+        data=lambda w: paths.data_file(SCALE, w.task),
+        split="results/{scale}/splits/{task}.json",
+        peer="cache/peers/{peer}.json",
+        scripts=lambda w: [
+            CONTESTANTS / name
+            for name in ("train.py", "compare.py", "fitting.py", f"train_{w.peer}.py")
+        ],
+    output:
+        "results/{scale}/rivals/{task}/{peer}-seed-{seed}.json",
+    log:
+        "results/{scale}/logs/peer/{task}/{peer}-seed-{seed}.log",
+    wildcard_constraints:
+        peer=paths.one_of(paths.trained_peers(SCALE)),
+        seed=r"\d+",
+    conda:
+        "../environment.yml"
+    threads: resources.task_resource(SCALE, "threads")
+    resources:
+        mem_mb=resources.growing(resources.task_resource(SCALE, "mem_mb")),
+        runtime=resources.task_resource(SCALE, "runtime"),
+    params:
+        script=CONTESTANTS / "train.py",
+        work="results/{scale}/rivals/{task}/{peer}-seed-{seed}",
+        settings="results/{scale}/rivals/{task}/{peer}-seed-{seed}.yaml",
+        # Of the first model. Labels in it make no other training, as in that of ours.
+        text=lambda w, output: arguments.training(
+            SCALE, w.task, next(iter(SCALE.tasks[w.task].models))
+        ),
+        arguments=lambda w: arguments.training_peer(SCALE, w.task),
+        identity=lambda w: identity.of_peer(SCALE, w.task),
+    shell:
+        "printf '%s' {params.text:q} > {params.settings:q};"
+        " python {params.script:q} {params.settings:q} {input.peer:q} {params.work:q}"
+        " --seed {wildcards.seed} --json {output:q} {params.arguments:q} > {log:q} 2>&1"
+
+
 # Stands in the place of an evaluation when a file could not be had.
 rule unavailable:
     output:

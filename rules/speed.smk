@@ -15,7 +15,7 @@ rule peer_environment:
     log:
         "cache/peers/{peer}.log",
     wildcard_constraints:
-        peer=paths.one_of(SCALE.speed.peers),
+        peer=paths.one_of([*SCALE.speed.peers, *paths.trained_peers(SCALE)]),
     conda:
         "../environment.yml"
     params:

@@ -59,14 +59,17 @@ def measured_literal(architecture: str, options: Sequence[object], threads: int)
 
 
 def measured_peer(
-    peer: Mapping[str, Any], options: Sequence[object], threads: int
+    peer: Mapping[str, Any], options: Sequence[object], threads: int, script: str = "peer"
 ) -> dict[str, Any]:
-    """The record of a peer, or why there is none."""
+    """The record of a peer, or why there is none.
+
+    :param script: what its name begins with.
+    """
     name = peer["peer"]
     if "reason" in peer:
         return {"contestant": NAMES[name], "unavailable": peer["reason"]}
     try:
-        return measured([peer["python"], HERE / f"peer_{name}.py", *options], threads)
+        return measured([peer["python"], HERE / f"{script}_{name}.py", *options], threads)
     except subprocess.CalledProcessError as error:
         last = (error.stderr or "").strip().splitlines()[-1:] or [str(error)]
         return {"contestant": NAMES[name], "unavailable": f"it failed: {last[0]}"}

@@ -85,7 +85,7 @@ def add_table(verbs) -> None:
     parser.add_argument("name", help="of the paper's tables.yaml, such as table-1")
     _add_inputs(parser)
     _add_files(parser, "trainings", "training.json of each training (comparison)")
-    _add_files(parser, "rivals", "errors of simple methods, of camp rival (comparison)")
+    _add_files(parser, "rivals", "errors of simple methods and of peers (comparison)")
     parser.add_argument("--out-csv", type=Path, required=True, help="raw numbers")
     parser.add_argument("--out-html", type=Path, help="laid out as in the paper")
     parser.add_argument("--out-markdown", type=Path, help="the same as Markdown")

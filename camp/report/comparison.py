@@ -213,7 +213,7 @@ def comparison_table(table: TableDeclaration, inputs: Inputs) -> Comparison:
                     task,
                     architecture,
                     group,
-                    trainings=own,
+                    trainings=own or group.trainings,
                     energy_forces=_evaluation_time(results, group),
                     simulated=tuple(_simulated(metric, results, group) for metric in SIMULATED),
                 )

@@ -11,6 +11,7 @@ from camp.files import read_json
 from camp.report.provenance import Origin, provenance
 from camp.report.simulations import Simulations, collect_simulations
 from camp.report.speed import Speeds, collect_speeds
+from camp.report.trainings import Training, training_of
 from camp.settings.words import suggestion
 from camp.targets import TARGETS, Target, resolve
 
@@ -34,6 +35,8 @@ class TaskResult:
     parameters: int | None
     train_size: int | None
     note: str
+    # What evaluations themselves tell of trainings, as those of peers do; else empty.
+    trainings: tuple[Training, ...] = ()
 
     @property
     def task(self) -> str:
@@ -113,6 +116,7 @@ class _Group:
     metrics: list[dict[str, float | None]] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
 
 
 def collect(
@@ -147,6 +151,8 @@ def collect(
                 "parameters": content.get("parameters"),
                 "train_size": content.get("train_size"),
             }
+            told = content.get("training")
+            trainings = [] if told is None else [training_of(told)]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not an evaluation (no {error}); evaluate again") from None
         if found != scale:
@@ -167,6 +173,7 @@ def collect(
         group.seeds.append(seed)
         group.metrics.append(metrics)
         group.unavailable.update(unavailable)
+        group.trainings += trainings
         if (note := content.get("note")) and note not in group.notes:
             group.notes.append(note)
     return Results(
@@ -187,5 +194,6 @@ def _ordered(origin: Origin, group: _Group) -> TaskResult:
         metrics=tuple(group.metrics[k] for k in order),
         unavailable=group.unavailable,
         note="; ".join(group.notes),
+        trainings=tuple(sorted(group.trainings, key=lambda training: training.seed)),
         **group.common,
     )

@@ -38,13 +38,14 @@ def read_trainings(paths: Iterable[Path]) -> Trainings:
         content = read_json(path)
         try:
             key = (content["task"], content["architecture"])
-            found.setdefault(key, []).append(_parsed(content))
+            found.setdefault(key, []).append(training_of(content))
         except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
             raise InputError(f"{path}: not the summary of a training ({error})") from None
     return {key: tuple(sorted(of, key=lambda one: one.seed)) for key, of in found.items()}
 
 
-def _parsed(content: Mapping[str, Any]) -> Training:
+def training_of(content: Mapping[str, Any]) -> Training:
+    """:raises KeyError: the summary lacks what all have."""
     budget, asked = content.get("budget"), content.get("asked")
     return Training(
         seed=content["seed"],

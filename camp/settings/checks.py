@@ -7,6 +7,7 @@ from typing import Any
 from camp.settings.scale import Scale
 from camp.settings.sections import PARTS, Source
 from camp.settings.words import Json, Keys, suggestion
+from camp.targets import ENERGY, FORCES
 
 Complaints = Iterator[tuple[Keys, str]]
 
@@ -72,7 +73,7 @@ def _dataset(scale: Scale, name: str) -> Complaints:
 def _published_task(scale: Scale, name: str, given: Json) -> Complaints:
     """Of weights that others have trained."""
     only = "goes with 'weights: own' only; published weights get all frames"
-    for key in ("split", "seeds", "seeds_together"):
+    for key in ("split", "seeds", "seeds_together", "peers"):
         if key in given:
             yield [key], only
     for architecture, model in scale.tasks[name].models.items():
@@ -93,6 +94,8 @@ def _own_task(scale: Scale, name: str, given: Json) -> Complaints:
             yield ["models", architecture, "checkpoint"], complaint
     if scale.tasks[name].seeds_together and "seeds" in given:
         yield ["seeds"], "goes without 'seeds_together', which takes the seeds of the scale"
+    if scale.tasks[name].peers:
+        yield from _peers(scale, name)
     split, dataset = scale.tasks[name].split, scale.dataset_of(name)
     if dataset.frames is not None:
         parts: dict[str, Any] = {part: getattr(split, part) for part in PARTS}
@@ -104,6 +107,17 @@ def _own_task(scale: Scale, name: str, given: Json) -> Complaints:
     for part, source in split.sources.items():
         if source not in known:
             yield ["split", "sources", part], _no("file of its dataset", source, known)
+
+
+def _peers(scale: Scale, name: str) -> Complaints:
+    """Of a task on which others are trained too."""
+    task = scale.tasks[name]
+    architecture = next(iter(task.models))
+    if task.models[architecture].training.max_time is None:
+        key = f"models.{architecture}.training.max_time"
+        yield ["peers"], f"needs {key}, the hours that they are trained for"
+    if {*task.targets} != {ENERGY.name, FORCES.name}:
+        yield ["peers"], "goes with the targets energy and forces only"
 
 
 def _simulation(scale: Scale, name: str) -> Complaints:

@@ -14,6 +14,7 @@ from camp.settings.runs import Run, Weights
 from camp.settings.sections import (
     DatasetSettings,
     NotebookSettings,
+    Peer,
     ReferenceName,
     ReferenceSettings,
     ResourceSettings,
@@ -88,6 +89,11 @@ class Task(TaskData):
     )
     resources: ResourceSettings = Field(
         ResourceSettings(), description="of trainings and evaluations, instead of the scale's"
+    )
+    peers: Annotated[list[Peer], Different] = Field(
+        [],
+        description="others, trained by their own command lines on the same structures for as long "
+        "as the first model may be (its `max_time`), each in an environment as for `speed.peers`",
     )
     seeds_together: bool = Field(
         False,

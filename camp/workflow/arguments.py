@@ -68,9 +68,14 @@ def evaluating(scale: Scale, task: str, run: Run) -> list[str]:
     arguments = ["--task", task, *_origin(scale, settings.dataset), *device(settings.resources)]
     if run.weights == "own":
         arguments += [*_seed(run), "--split", *split_files(scale, task), "--part", "test"]
-    for target, reason in settings.unavailable.items():
-        arguments += ["--unavailable", f"{target}={reason}"]
-    return arguments
+    return [*arguments, *_unavailable(scale, task)]
+
+
+def training_peer(scale: Scale, task: str) -> list[str]:
+    """How a peer is trained, and what its evaluation keeps."""
+    settings = scale.tasks[task]
+    arguments = ["--threads", str(settings.resources.threads)]
+    return [*arguments, *_unavailable(scale, task), *_generated(scale, settings.dataset)]
 
 
 def starting(scale: Scale, simulation: str) -> list[str]:
@@ -141,6 +146,11 @@ def _origin(scale: Scale, dataset: str) -> list[str]:
 def _generated(scale: Scale, dataset: str) -> list[str]:
     """An option for what is made here instead of taken from a paper."""
     return ["--generated"] if scale.datasets[dataset].generate else []
+
+
+def _unavailable(scale: Scale, task: str) -> list[str]:
+    reasons = scale.tasks[task].unavailable.items()
+    return [text for target, why in reasons for text in ("--unavailable", f"{target}={why}")]
 
 
 def _seed(run: Run) -> list[str]:

@@ -24,6 +24,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "import": ("camp.potential.saving",),
     "evaluate": (*_SPLITTING, "camp.potential.saving", "camp.evaluation.comparison"),
     "rival": (*_SPLITTING, "camp.evaluation.rivals"),
+    # Beside the scripts, which its rule has as inputs.
+    "peer": (*_SPLITTING, "camp.training.sets", "camp.evaluation.comparison"),
     "start": _SPLITTING,
     "simulate": (*_READING, "camp.potential.saving", "camp.md.simulate"),
     "analyse": (*_READING, "camp.md.analysis"),
@@ -80,6 +82,20 @@ def of_training(scale: Scale, task: str, architecture: str) -> str:
             **({"signs": settings.signs} if settings.signs else {}),
         },
         code=code_of(architecture, accelerated=chosen.training.runs_accelerated),
+    )
+
+
+def of_peer(scale: Scale, task: str) -> str:
+    """The identity of the training of a peer: its time is that of the first model."""
+    settings = scale.tasks[task]
+    training = next(iter(settings.models.values())).training
+    return of_step(
+        "peer",
+        {
+            "targets": settings.targets,
+            "batch_size": training.batch_size,
+            "max_time": training.max_time,
+        },
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from camp.settings import Run, Scale
+from camp.targets import TARGETS
 
 GRAPH_CACHE = "cache/graphs"
 # The one reference that is analysed from a dataset, as the simulation of this name is.
@@ -82,9 +83,18 @@ def predictions_file(scale: Scale, task: str, run: Run) -> str:
 
 
 def rival_files(scale: Scale, task: str) -> list[str]:
-    """What a simple method makes of a task's tensors."""
-    names = ("kernel-ridge", "mean")
+    """What a simple method makes of a task's tensors, and the errors of its peers."""
+    settings = scale.tasks[task]
+    targets = [TARGETS[name] for name in settings.targets]
+    tensors = any(target.rank and not target.derivative_of for target in targets)
+    peers = [Run(peer, "own", seed).name for peer in settings.peers for seed in settings.seeds]
+    names = [*(("kernel-ridge", "mean") if tensors else ()), *peers]
     return [f"{folder(scale)}/rivals/{task}/{name}.json" for name in names]
+
+
+def trained_peers(scale: Scale) -> list[str]:
+    """Those that some task asks for."""
+    return [*dict.fromkeys(peer for task in scale.tasks.values() for peer in task.peers)]
 
 
 def interlayer_scan_file(scale: Scale, task: str, run: Run) -> str:

@@ -15,7 +15,6 @@ from camp.report.declarations import (
 )
 from camp.settings import Run
 from camp.settings.sections import ReferenceSettings
-from camp.targets import TARGETS
 from camp.workflow import fetching, paths
 from camp.workflow.arguments import options
 from camp.workflow.availability import Availability
@@ -60,9 +59,8 @@ class Products:
         return not product.takes or any(self._of_scale[kind] for kind in product.takes)
 
     def _has_rivals(self, task: str) -> bool:
-        targets = [TARGETS[name] for name in self.scale.tasks[task].targets]
-        tensors = any(target.rank and not target.derivative_of for target in targets)
-        return self.scale.weights == "own" and tensors and bool(self.available.runs(task))
+        rivals = self.scale.weights == "own" and paths.rival_files(self.scale, task)
+        return bool(rivals and self.available.runs(task))
 
     def can_show(self, paper: Paper, figure: FigureDeclaration, task: str) -> bool:
         """Whether a figure of one task is drawn of this one."""

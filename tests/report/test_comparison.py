@@ -220,3 +220,22 @@ def test_foreign_summary_is_refused(tmp_path, this_work):
     path.write_text("{}")
     with pytest.raises(InputError, match=r"training\.json: not the summary of a training"):
         make_table("comparison", read_inputs(this_work, "quick", trainings=[path]))
+
+
+def test_a_peer_stands_beside_our_models_with_what_its_training_took(tmp_path, this_work):
+    """Its evaluation tells of its training; the same budget on the same structures is said."""
+    folder = tmp_path / "evaluation"
+    write_evaluation(folder, "water", 1)
+    training = write_training(tmp_path, "water", "camp", **recorded())
+    told = {**json.loads(training.read_text()), "steps": 25, "seconds": 10.0}
+    peer = {"architecture": "MACE", "energy": 0.002, "parameters": 99, "training": told}
+    rival = write_evaluation(tmp_path / "rivals", "water", 1, **peer)
+    inputs = read_inputs(this_work, "quick", evaluations=[folder, rival], trainings=[training])
+    made = make_table("comparison", inputs)
+    found = next(row for row in rows(made, "water") if row["architecture"] == "MACE")
+    assert (found["value"], found["parameters"], found["weights"]) == ("2.0", "99", "own")
+    assert (found["training_steps"], found["training_seconds"]) == ("25.0", "10.0")
+    assert (found["seconds_per_training_step"], found["seconds_per_energy_forces"]) == ("0.4", "")
+    assert found["budget"].startswith("at most 0.1 h")
+    assert "MACE, own weights" in made.to_html() and "| MACE, own weights |" in made.to_markdown()
+    assert "The same for all: structures, seeds, budget." in made.to_markdown()

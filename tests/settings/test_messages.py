@@ -118,6 +118,18 @@ MISTAKES = {
         {"speed": {"peers": ["schnet"]}},
         "speed.peers[0] is 'schnet'; it must be one of mace, nequip",
     ),
+    "peers without a time": (
+        of_task(peers=["mace"]),
+        "tasks.md17-ethanol.peers needs models.camp.training.max_time, the hours that they are",
+    ),
+    "peers of other targets": (
+        of_task(
+            peers=["mace"],
+            targets=["energy", "forces", "stress"],
+            models={"camp": {"training": {"max_time": 0.1}}},
+        ),
+        "tasks.md17-ethanol.peers goes with the targets energy and forces only",
+    ),
     "name that is a number": (
         {"datasets": {7: {"generate": "water", "frames": 3}}},
         "datasets.7 is not a possible name",

@@ -5,7 +5,7 @@ import pytest
 from camp.cli import make_parser
 from camp.settings import Run
 from camp.settings.sections import ResourceSettings
-from camp.workflow import arguments, paths
+from camp.workflow import arguments, identity, paths
 from tests.workflow.scales import OTHER, OWN, PUBLISHED, changed, scale_of
 
 FIRST = Run("camp", "own", 1)
@@ -77,6 +77,24 @@ def test_an_evaluation_of_published_weights_is_of_all_frames(published):
     found = understood("evaluate", "model", "data", *said)
     assert (found.split, found.seed, found.weights) == (None, None, "published")
     assert not found.generated
+
+
+def test_a_peer_is_trained_again_for_another_time_or_batch_but_not_for_a_label(tmp_path):
+    task, training = "md17-ethanol", "tasks/md17-ethanol/models/camp/training"
+
+    def of(*changes):
+        content = changed(OWN, (f"{training}/max_time", 0.1), *changes)
+        return identity.of_peer(scale_of(tmp_path, content), task)
+
+    assert of() == of((f"tasks/{task}/note", "small"), (f"{training}/learning_rate", 0.003))
+    assert of() != of((f"{training}/max_time", 0.2))
+    assert of() != of((f"{training}/batch_size", 1))
+
+
+def test_a_peer_has_the_threads_and_reasons_of_its_task(tmp_path):
+    content = changed(OWN, ("tasks/md17-ethanol/unavailable", {"energy": "a, b"}))
+    said = arguments.training_peer(scale_of(tmp_path, content), "md17-ethanol")
+    assert said == ["--threads", "1", "--unavailable", "energy=a, b", "--generated"]
 
 
 def test_gpus_are_those_of_the_resources(tmp_path):

@@ -166,6 +166,17 @@ def test_peers_have_environments_of_their_own(tmp_path):
     assert (jobs["peer_environment"], jobs["speed"]) == (2, 1)
 
 
+def test_peers_are_trained_where_a_task_asks_for_them(tmp_path, data_folder):
+    """One training for each seed; nothing is installed for tasks that do not."""
+    options = ["--configfile", CONFIG / "subset.yaml", CONFIG / "fast.yaml", "--config"]
+    options += [f"data_folder={data_folder}"]
+    jobs = planned(tmp_path, "results/fast/tables/comparison.html", *options)
+    assert (jobs["peer"], jobs["peer_environment"]) == (4, 2)
+    none = "tasks={lips-10: {peers: []}, lips-100: {peers: [mace]}}"
+    jobs = planned(tmp_path, "results/fast/tables/comparison.html", *options, none)
+    assert (jobs["peer"], jobs["peer_environment"]) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
