@@ -19,7 +19,12 @@ from camp.report.metrics import (
 )
 from camp.report.pages import markdown_row, page, paragraph, rows_to_csv
 from camp.report.paper import significant
-from camp.report.provenance import GENERATED_REMARK, architecture_label
+from camp.report.provenance import (
+    GENERATED_REMARK,
+    architecture_label,
+    ours_first,
+    with_weights,
+)
 from camp.report.results import Results, TaskResult, mean_std
 from camp.report.tables import Cell, cell_to_html, cell_to_text
 from camp.report.trainings import Training, read_trainings
@@ -80,8 +85,8 @@ class Row:
 
     @property
     def label(self) -> str:
-        weights = f", {self.result.weights} weights" if self.result and self.result.weights else ""
-        return f"{architecture_label(self.architecture)}{weights}"
+        weights = self.result.weights if self.result else ""
+        return with_weights(architecture_label(self.architecture), weights)
 
     def error(self, shown: Shown) -> tuple[float, float | None] | None:
         """Mean and standard deviation over seeds in the shown unit, None without any."""
@@ -200,7 +205,9 @@ def comparison_table(table: TableDeclaration, inputs: Inputs) -> Comparison:
     results, trainings = inputs.results, read_trainings(inputs.trainings)
     rows = []
     known = [origin[:2] for origin in results.groups]
-    for task, architecture in sorted({*known, *results.unavailable}):
+    for task, architecture in sorted(
+        {*known, *results.unavailable}, key=lambda pair: ours_first(*pair)
+    ):
         groups = results.of_task(task, architecture)
         if not groups:
             why = results.unavailable.get((task, architecture), "")

@@ -18,14 +18,14 @@ from camp.report.inputs import Inputs
 from camp.report.metrics import OF_TENSORS, STATISTICS, Shown, capitalised, shown_error
 from camp.report.pages import markdown_row
 from camp.report.paper import PaperNumber, significant
-from camp.report.provenance import architecture_label
+from camp.report.provenance import architecture_label, ours_first, with_weights
 from camp.report.results import Results, TaskResult, collect, mean_std
 from camp.report.simulations import Analysis
 from camp.report.trainings import read_trainings
 
 # Rows above the quantities, by fields of a number.
 _ORIGIN = {"From": "made_from", "Training": "training", "Device": "device", "Date": "date"}
-_FOLDERS = {"evaluations": "evaluation", "analyses": "md", "speeds": "speed"}
+_FOLDERS = {"analyses": "md", "speeds": "speed"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _table(numbers: Sequence[Number]) -> Iterator[str]:
     yield from (f"Note: {note}." for note in dict.fromkeys(n.note for n in numbers) if note)
     models = {(n.model, n.weights): n for n in numbers}
     yield ""
-    yield markdown_row(["", *(f"{model}, {weights} weights" for model, weights in models)])
+    yield markdown_row(["", *(with_weights(*model) for model in models)])
     yield markdown_row(["---"] * (1 + len(models)))
     for title, name in _ORIGIN.items():
         texts = [getattr(first, name) for first in models.values()]
@@ -138,7 +138,12 @@ def make_gallery(
     :raises InputError: an unknown figure, no number at all, or a bad file.
     """
     found = {kind: [path] for kind, name in _FOLDERS.items() if (path := folder / name).is_dir()}
-    results = collect(found.pop("evaluations", []), folder.name, **found)
+    # Beside the latter lies all that peers wrote in their trainings.
+    evaluations = [
+        *sorted(folder.glob("evaluation/**/*.json")),
+        *sorted(folder.glob("rivals/*/*.json")),
+    ]
+    results = collect(evaluations, folder.name, **found)
     own = [number for paper in papers.values() for number in paper.own_numbers]
     numbers = [*_errors(folder, results, own), *_simulated(results, own)]
     if not numbers:
@@ -150,10 +155,9 @@ def make_gallery(
 def _errors(folder: Path, results: Results, own: Sequence[PaperNumber]) -> Iterator[Number]:
     """All errors on test sets."""
     titles = STATISTICS | OF_TENSORS
-    for _, group in sorted(results.groups.items()):
+    for group in sorted(results.groups.values(), key=_order):
         training, device, files = _training(folder, group)
-        given = (target for name, target in group.targets.items() if name not in group.unavailable)
-        for target in given:
+        for target in group.targets.values():
             for statistic, title in titles.items():
                 shown = shown_error(target, statistic)
                 if values := group.values(shown.key):
@@ -174,18 +178,24 @@ def _errors(folder: Path, results: Results, own: Sequence[PaperNumber]) -> Itera
                     )
 
 
+def _order(group: TaskResult) -> tuple[tuple[str, bool, str], str]:
+    return ours_first(group.task, group.architecture), group.weights
+
+
 def _training(folder: Path, group: TaskResult) -> tuple[str, str, Sequence[Path]]:
     """'3,850 steps, 6 min', the device, and the files whose dates count."""
     place = folder / "training" / group.task
     summaries = [place / file.stem / "training.json" for file in group.files]
     found = [path for path in summaries if group.weights == "own" and path.exists()]
     trainings = [one for of in read_trainings(found).values() for one in of]
+    trainings = trainings or [*group.trainings]
     if not trainings:
         return "", "", group.files
     steps = statistics.fmean(one.steps for one in trainings)
     minutes = statistics.fmean(one.seconds for one in trainings) / 60
     devices = dict.fromkeys(one.device for one in trainings)
-    return f"{steps:,.0f} steps, {significant(minutes, None)} min", ", ".join(devices), found
+    said = f"{steps:,.0f} steps, {significant(minutes, None)} min"
+    return said, "; ".join(devices), found or group.files
 
 
 def _printed(

@@ -18,10 +18,20 @@ class Origin(NamedTuple):
     weights: str  # "own" or "published"
 
 
+def ours_first(name: str, architecture: str) -> tuple[str, bool, str]:
+    """By what results of a task or simulation are sorted: our architectures before all others."""
+    return name, architecture not in architectures(), architecture
+
+
 def architecture_label(name: str) -> str:
     """As shown to people; the bare name for one that is not installed here."""
     known = architectures().get(name)
     return known.label if known else name
+
+
+def with_weights(model: str, weights: str) -> str:
+    """The label of a model with the kind of its weights, which simple methods do not have."""
+    return f"{model}, {weights} weights" if weights else model
 
 
 def provenance(architecture: str, data: str, weights: str) -> str:

@@ -1,6 +1,7 @@
 """The page of what a scale has so far: its numbers with what they were made of, small pictures."""
 
 import csv
+import json
 import os
 
 import pytest
@@ -71,6 +72,23 @@ def test_every_number_says_what_it_was_made_of(results):
     assert "Machine: two cores." in page
     assert "| Forces MAE (meV/Å) | 35.0 (7.1), paper: 21.6 (0.6) |" in page
     assert "| Training | 3,850 steps, 6.01 min |" in page
+
+
+def test_rivals_stand_beside_our_models(results):
+    """With what their evaluations say of their trainings; what else they wrote is not looked at."""
+    rival = results / "rivals/lips-100/mace-seed-1.json"
+    ours = json.loads((results / "evaluation/lips-100/camp-seed-1.json").read_text())
+    told = {"seed": 1, "steps": 550, "seconds": 349.0, "seeds_together": [1], "device": "cpu"}
+    rival.parent.mkdir(parents=True)
+    rival.write_text(json.dumps(ours | {"architecture": "MACE", "training": told}))
+    mean = ours | {"architecture": "mean of the training set", "weights": "", "seed": None}
+    (rival.parent / "mean.json").write_text(json.dumps(mean))
+    (rival.parent / "mace-seed-1").mkdir()
+    (rival.parent / "mace-seed-1/record.json").write_text("{}")
+    _, rows, page, _ = gallery(results)
+    theirs = next(row for row in rows if row["model"] == "MACE")
+    assert (theirs["training"], theirs["paper"]) == ("550 steps, 5.82 min", "")
+    assert "|  | CAMP, own weights | MACE, own weights | mean of the training set |" in page
 
 
 def test_pictures_are_small_and_say_where_they_are_from(results):
