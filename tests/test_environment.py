@@ -1,6 +1,9 @@
-"""What stands in two places agrees: pins, and the paper's hyperparameters."""
+"""What stands in two places agrees: pins, and the paper's hyperparameters; `make env`."""
 
+import shutil
+import subprocess
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -130,3 +133,15 @@ def test_environment_file_has_the_pins():
     for pin in pins:
         assert pin.specifier == PINS[canonicalize_name(pin.name)].specifier
     assert f"python={PROJECT['requires-python'].removeprefix('>=')}" in environment["dependencies"]
+
+
+def test_an_environment_is_made_anew_by_the_python_that_made_it(tmp_path):
+    """Where it is activated its own Python is found, and removed before it is needed."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    venv.create(tmp_path / ".venv", with_pip=False)
+    command = ["make", "-n", "env", f"PYTHON={tmp_path / '.venv/bin/python'}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    (line,) = [line for line in done.stdout.splitlines() if line.endswith("-m venv .venv")]
+    python = Path(line.split()[0])
+    assert python.exists() and tmp_path not in python.parents
