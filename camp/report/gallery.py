@@ -138,14 +138,13 @@ def make_gallery(
     :raises InputError: an unknown figure, no number at all, or a bad file.
     """
     found = {kind: [path] for kind, name in _FOLDERS.items() if (path := folder / name).is_dir()}
-    # Beside the latter lies all that peers wrote in their trainings.
-    evaluations = [
-        *sorted(folder.glob("evaluation/**/*.json")),
-        *sorted(folder.glob("rivals/*/*.json")),
-    ]
-    results = collect(evaluations, folder.name, **found)
+    ours = sorted(folder.glob("evaluation/**/*.json"))
+    # Not deeper, where all lies that peers wrote in their trainings.
+    rivals = sorted(folder.glob("rivals/*/*.json"))
+    results = collect(ours, folder.name, **found)
+    judged = collect([*ours, *rivals], folder.name)
     own = [number for paper in papers.values() for number in paper.own_numbers]
-    numbers = [*_errors(folder, results, own), *_simulated(results, own)]
+    numbers = [*_errors(folder, judged, own), *_simulated(results, own)]
     if not numbers:
         raise InputError(f"{folder}: no evaluation and no analysis; run something first")
     pictures = [_picture(folder, name, papers, results, references or {}) for name in figures]
