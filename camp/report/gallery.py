@@ -25,7 +25,7 @@ from camp.report.trainings import read_trainings
 
 # Rows above the quantities, by fields of a number.
 _ORIGIN = {"From": "made_from", "Training": "training", "Device": "device", "Date": "date"}
-_FOLDERS = {"analyses": "md", "speeds": "speed"}
+_FOLDERS = {"evaluations": "evaluation", "analyses": "md", "speeds": "speed"}
 
 
 @dataclass(frozen=True)
@@ -138,23 +138,24 @@ def make_gallery(
     :raises InputError: an unknown figure, no number at all, or a bad file.
     """
     found = {kind: [path] for kind, name in _FOLDERS.items() if (path := folder / name).is_dir()}
-    ours = sorted(folder.glob("evaluation/**/*.json"))
+    results = collect(found.pop("evaluations", []), folder.name, **found)
     # Not deeper, where all lies that peers wrote in their trainings.
-    rivals = sorted(folder.glob("rivals/*/*.json"))
-    results = collect(ours, folder.name, **found)
-    judged = collect([*ours, *rivals], folder.name)
+    rivals = collect(sorted(folder.glob("rivals/*/*.json")), folder.name)
+    groups = [*results.groups.values(), *rivals.groups.values()]
     own = [number for paper in papers.values() for number in paper.own_numbers]
-    numbers = [*_errors(folder, judged, own), *_simulated(results, own)]
+    numbers = [*_errors(folder, groups, own), *_simulated(results, own)]
     if not numbers:
         raise InputError(f"{folder}: no evaluation and no analysis; run something first")
     pictures = [_picture(folder, name, papers, results, references or {}) for name in figures]
     return Gallery(folder.name, machine, tuple(pictures), tuple(numbers))
 
 
-def _errors(folder: Path, results: Results, own: Sequence[PaperNumber]) -> Iterator[Number]:
+def _errors(
+    folder: Path, groups: Iterable[TaskResult], own: Sequence[PaperNumber]
+) -> Iterator[Number]:
     """All errors on test sets."""
     titles = STATISTICS | OF_TENSORS
-    for group in sorted(results.groups.values(), key=_order):
+    for group in sorted(groups, key=_order):
         training, device, files = _training(folder, group)
         for target in group.targets.values():
             for statistic, title in titles.items():

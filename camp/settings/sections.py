@@ -27,7 +27,7 @@ else:
         tuple(name for name, target in TARGETS.items() if target.rank and not target.derivative_of)
     ]
 # Hours of a training that is worth compiling its steps beside them.
-WORTH_COMPILING = 0.25
+WORTH_COMPILING = 0.2
 SIGNS = (
     "`{piezoelectric: free}` where labels may be the negative of the tensor: losses and errors "
     "take the sign that fits better, structure by structure"

@@ -61,7 +61,7 @@ def test_own_training_without_structures_says_what_to_give(tmp_path, text):
     "training, compiles",
     [
         ("{}", True),
-        ("{max_time: 0.5}", True),
+        ("{max_time: 0.2}", True),
         ("{max_time: 0.1}", False),
         ("{max_time: 0.1, compile_after: 0}", True),
         ("{max_steps: 500}", False),
