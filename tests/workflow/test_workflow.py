@@ -170,11 +170,12 @@ def test_peers_are_trained_where_a_task_asks_for_them(tmp_path, data_folder):
     """One training for each seed; nothing is installed for tasks that do not."""
     options = ["--configfile", CONFIG / "subset.yaml", CONFIG / "fast.yaml", "--config"]
     options += [f"data_folder={data_folder}"]
-    jobs = planned(tmp_path, "results/fast/tables/comparison.html", *options)
-    assert (jobs["peer"], jobs["peer_environment"]) == (4, 2)
-    none = "tasks={lips-10: {peers: []}, lips-100: {peers: [mace]}}"
-    jobs = planned(tmp_path, "results/fast/tables/comparison.html", *options, none)
-    assert (jobs["peer"], jobs["peer_environment"]) == (1, 1)
+    both = "tasks={lips-10: {seeds: [1]}, lips-100: {seeds: [1, 2]}}"
+    jobs = planned(tmp_path, "results/fast/tables/comparison.html", *options, both)
+    assert (jobs["peer"], jobs["peer_environment"]) == (6, 2)
+    one = "tasks={lips-10: {peers: []}, lips-100: {peers: [mace], seeds: [1, 2]}}"
+    jobs = planned(tmp_path, "results/fast/tables/comparison.html", *options, one)
+    assert (jobs["peer"], jobs["peer_environment"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
