@@ -64,8 +64,8 @@ class TabulatedModel(nn.Module, Generic[M]):
     #: Its compiled form.
     compiled_form: ClassVar[type[CompiledModel[Any, Any]]]
     splines: SplineTables | GridTables
-    #: Whether its radial functions cost much of a step, as networks of every edge's length do.
-    costly_radial: ClassVar[bool] = True
+    #: From how many neighbour slots for each point of a grid on training on it is cheaper.
+    slots_for_a_point: ClassVar[float] = 2
 
     @staticmethod
     def pairs(species: int) -> int:

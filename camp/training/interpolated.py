@@ -10,9 +10,6 @@ from camp.runtime.accelerated import TabulatedModel
 from camp.runtime.interpolation import intervals
 from camp.settings.architectures import find_architecture
 
-# With fewer edges for a point of the grid, interpolation saves too little.
-EDGES_FOR_A_POINT = 2
-
 
 def with_radial_grid(potential: Potential) -> Potential:
     """The same potential, parameters included, for one evaluation while they are what they are."""
@@ -23,10 +20,10 @@ def with_radial_grid(potential: Potential) -> Potential:
 
 def is_worth_a_grid(potential: Potential, training: GraphDataset, batch_size: int) -> bool:
     """Whether batches have so many neighbour slots that a grid is cheaper."""
-    if (form := _tabulated_form(potential)) is None or not form.costly_radial:
+    if (form := _tabulated_form(potential)) is None:
         return False
     points = form.pairs(len(potential.species)) * (intervals(potential.cutoff) + 1)
-    return batch_size * training.most_slots > EDGES_FOR_A_POINT * points
+    return batch_size * training.most_slots > form.slots_for_a_point * points
 
 
 def _tabulated_form(potential: Potential) -> type[TabulatedModel] | None:

@@ -8,6 +8,7 @@ from ase.build import bulk
 import camp
 from camp.data.dataset import GraphDataset
 from camp.data.labelled import collate
+from camp.models.camp.runtime import grid_sums
 from camp.runtime import interpolation
 from camp.runtime.interpolation import (
     POINTS,
@@ -65,9 +66,13 @@ def test_interpolated_function_and_its_slope():
     torch.testing.assert_close(slope, 3 * torch.cos(3 * r), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("architecture", ["camp", "carnet"])
-def test_training_step_on_a_grid_is_that_on_edges(architecture):
-    """Energies, forces and the gradient of the loss, in float64."""
+@pytest.mark.parametrize(
+    ("architecture", "compiled"), [("camp", True), ("camp", False), ("carnet", True)]
+)
+def test_training_step_on_a_grid_is_that_on_edges(architecture, compiled, monkeypatch):
+    """Energies, forces and the gradient of the loss, in float64; with a compiler and without."""
+    if not compiled:
+        monkeypatch.setattr(grid_sums, "can_compile", lambda *_: False)
     torch.manual_seed(0)
     settings = find_architecture(architecture).settings(
         architecture=architecture, cutoff=4.5, channels=4, max_rank=2

@@ -1,5 +1,7 @@
 """CACE with tabulated radial functions, and on the CPU as compiled code."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,8 @@ class TabulatedCace(TabulatedModel[Cace]):
     """A trained CACE with tabulated radial functions."""
 
     compiled_form = CompiledCace
-    costly_radial = False
+    # Its radial functions cost next to nothing.
+    slots_for_a_point = math.inf
 
     @staticmethod
     def radial_functions(model: Cace, lengths: Tensor) -> list[Tensor]:

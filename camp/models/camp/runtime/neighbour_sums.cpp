@@ -3,26 +3,13 @@
 //   s_{v1}(ij) = <h^j_{v1}, D_{v1}(r_ij)>,  g_v(ij) = sum_{v1} R_{v,v1}(r_ij) s_{v1}(ij),
 //   M^i_v      = sum_j g_v(ij) D_v(r_ij),
 //
-// with R from tables of splines. Compiled for one kind of layer: besides those of channels.hpp and
-// edge.hpp the preprocessor names MAX_FEATURE_RANK. Arrays with channels are blocked.
+// with R from tables of splines. Compiled for one kind of layer. Arrays with channels are blocked.
 
 #include "neighbour_sums.hpp"
 #include "ordered.hpp"
+#include "paths.hpp"
 
 namespace {
-
-constexpr int max_feature_rank = MAX_FEATURE_RANK;
-
-constexpr int feature_components = begin(max_feature_rank + 1);
-
-// Paths (v, v1) into rank v: v1 = 0, …, sources(v) − 1.
-constexpr int sources(int v) {
-    return 1 + (max_feature_rank < max_rank - v ? max_feature_rank : max_rank - v);
-}
-
-constexpr int first_path(int v) { return v == 0 ? 0 : first_path(v - 1) + sources(v - 1); }
-
-constexpr int paths = first_path(max_rank + 1);
 
 constexpr int64_t tile_atoms = atoms_in_cache(blocks * all_components * vector_bytes);
 
@@ -46,18 +33,6 @@ struct Edge : Place {
           rows(edges.table + table_row(edges, slot, *this) * (blocks * coefficients * paths)) {
         for (int axis = 0; axis < 3; ++axis) unit[axis] = edges.vectors[3 * slot + axis] / length;
         make_polyadic(unit, polyadic);
-    }
-
-    // s_{v1} of one block of channels.
-    inline __attribute__((always_inline)) void brackets(const Vector *features,
-                                                        Vector *result) const {
-        repeat<max_feature_rank + 1>([&](int v1) {
-            Vector sum = features[begin(v1)] * (polyadic[begin(v1)] *
-                                                component[begin(v1)].multiplicity);
-            for (int c = begin(v1) + 1; c < begin(v1 + 1); ++c)
-                sum += features[c] * (polyadic[c] * component[c].multiplicity);
-            result[v1] = sum;
-        });
     }
 };
 
@@ -88,7 +63,7 @@ void sums(const Part &part, const Edges *edges, Vector *moments) {
         for (int block = 0; block < blocks; ++block) {
             const Vector *rows = edge.rows + block * coefficients * paths;
             Vector bracket[max_feature_rank + 1], radial[paths];
-            edge.brackets(features + block * feature_components, bracket);
+            brackets(edge.polyadic, features + block * feature_components, bracket);
             repeat<paths>([&](int path) { radial[path] = edge.value(rows + path, paths); });
             repeat<max_rank + 1>([&](int v) {
                 Vector g = radial[first_path(v)] * bracket[0];
@@ -116,7 +91,7 @@ void sums_backward(const Part &part, const Edges *edges, const Vector *moment_gr
             const Vector *features = edges->features + offset + block * feature_components;
             const Vector *of_moment = moment + block * all_components;
             Vector bracket[max_feature_rank + 1], of_bracket[max_feature_rank + 1]{};
-            edge.brackets(features, bracket);
+            brackets(edge.polyadic, features, bracket);
             repeat<max_rank + 1>([&](int v) {
                 Vector g{}, of_g{};
                 for (int c = begin(v); c < begin(v + 1); ++c)

@@ -8,9 +8,11 @@ from torch import Tensor
 from camp.cartesian.symmetric import polyadics
 from camp.graph.edges import Edges
 from camp.models.camp.network import Camp, NeighbourSums
+from camp.models.camp.runtime import grid_sums
 from camp.models.camp.runtime.compiled import CompiledCamp
 from camp.models.chunks import in_chunks
 from camp.runtime.accelerated import TabulatedModel
+from camp.runtime.interpolation import GridTables
 
 
 class TabulatedCamp(TabulatedModel[Camp]):
@@ -18,6 +20,7 @@ class TabulatedCamp(TabulatedModel[Camp]):
 
     chunked = True
     compiled_form = CompiledCamp
+    slots_for_a_point = 1
 
     @staticmethod
     def pairs(species: int) -> int:
@@ -50,12 +53,40 @@ class TabulatedCamp(TabulatedModel[Camp]):
         if compiled := self.compiled_for(edges):
             # Keeps nothing of an edge, and so needs no chunks.
             return compiled(edges)
-        if slots_per_chunk is None and edges.reverse is not None:
+        if isinstance(self.splines, GridTables) and self._has_grid_sums(edges.vectors):
+            sums = self._sums_on_grid(edges, self.splines.tables)
+        elif slots_per_chunk is None and edges.reverse is not None:
             sums = self._sums_by_reversal(edges, edges.reverse)
         else:
             sums = self._sums_of_rows(edges, slots_per_chunk)
         one_hot = self.model.one_hot(edges.species, edges.vectors.dtype)
         return {"energy": self.model.from_neighbour_sums(one_hot, sums)}
+
+    def _has_grid_sums(self, like: Tensor) -> bool:
+        atomic = map(self.model.atomic_moments, range(len(self.model.layers)))
+        return all(
+            grid_sums.can_compile(like, self.model.channels, self.model.max_rank, rank)
+            for rank in {part.max_feature_rank for part in atomic}
+        )
+
+    def _sums_on_grid(self, edges: Edges, tables: Sequence[Tensor]) -> NeighbourSums:
+        species, neighbours, mask = edges.species, edges.neighbours, edges.mask
+        directions, _, rows, weights = self._edges(
+            species, species[neighbours], edges.vectors, mask
+        )
+
+        def neighbour_sums(layer: int, features: Sequence[Tensor]) -> list[Tensor]:
+            return grid_sums.neighbour_sums(
+                weights.view(*mask.shape, -1),
+                directions,
+                features,
+                tables[layer],
+                rows.view(mask.shape),
+                neighbours,
+                mask,
+            )
+
+        return neighbour_sums
 
     def _sums_by_reversal(self, edges: Edges, reverse: Tensor) -> NeighbourSums:
         species, neighbours, mask = edges.species, edges.neighbours, edges.mask

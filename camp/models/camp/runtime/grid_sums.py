@@ -1,0 +1,277 @@
+"""The sums over neighbours of CAMP in training, radial functions on a grid, from grid_sums.cpp.
+
+An edge with its interpolated radial functions R = Σ_k w_k T_k (:mod:`camp.runtime.interpolation`)
+adds to Ψ = Σ_{v,v₁} R_{v,v₁} ⟨h^j_{v₁}, D_{v₁}⟩ ⟨D_v, S_v⟩, a form that is linear in the weights w,
+the table T, the features h and S. Its derivatives are the sums themselves (with respect to S) and
+what their first and second derivatives need: that is computed on every edge anew, so that no array
+of edges and channels is ever made.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from camp.errors import InputError
+from camp.models.camp.runtime import SOURCES
+from camp.runtime.contractions import begin
+from camp.runtime.interpolation import POINTS
+from camp.runtime.library import REALS, VECTOR_BYTES, Blocks, addresses
+from camp.runtime.team import Copies, Steps, threads_for
+
+_FUNCTIONS = ("sums", "gradient", "table_gradient", "second_gradient")
+
+
+def can_compile(like: Tensor, channels: int, max_rank: int, max_feature_rank: int) -> bool:
+    """Whether there is code for this device and precision; compiles it."""
+    if like.device.type != "cpu" or like.dtype not in REALS:
+        return False
+    try:
+        _code(like.dtype, _padded(channels, like.dtype), max_rank, max_feature_rank)
+    except InputError:
+        return False
+    return True
+
+
+def _padded(channels: int, dtype: torch.dtype) -> int:
+    """So that channels fill blocks."""
+    layout = Blocks(channels, dtype)
+    return layout.blocks * layout.lanes
+
+
+def _rank(components: int) -> int:
+    """Up to which rank these are all components."""
+    return next(rank for rank in count() if begin(rank + 1) >= components)
+
+
+def _code(dtype: torch.dtype, channels: int, max_rank: int, max_feature_rank: int) -> list[int]:
+    return addresses(
+        [f"camp_grid_{name}" for name in _FUNCTIONS],
+        SOURCES / "grid_sums.cpp",
+        dtype,
+        channels=channels,
+        highest_rank=max_rank,
+        max_feature_rank=max_feature_rank,
+        points=POINTS,
+    )
+
+
+def neighbour_sums(
+    weights: Tensor,
+    polyadics: Sequence[Tensor],
+    features: Sequence[Tensor],
+    table: Tensor,
+    first: Tensor,
+    neighbours: Tensor,
+    mask: Tensor,
+) -> list[Tensor]:
+    """Σ_j R_{v,v₁} ⟨h^j_{v₁}, D_{v₁}⟩ D_v of all v, as
+    :meth:`camp.models.camp.network.AtomicMoments.neighbour_sums` returns them.
+
+    Shapes: weights (n, K, POINTS) and first (n, K) from
+    :meth:`camp.runtime.interpolation.GridTables.locate`; polyadics[v] (n, K, components(v)),
+    features[v] (n, components(v), u), table (rows, paths · u), neighbours and mask (n, K).
+    Differentiable twice.
+    """
+    channels = features[0].shape[-1]
+    extra = _padded(channels, table.dtype) - channels
+    sums = _sums(
+        weights,
+        torch.cat(list(polyadics), -1),
+        pad(torch.cat(list(features), 1), (0, extra)),
+        pad(table.unflatten(1, (-1, channels)), (0, extra)),
+        first,
+        neighbours,
+        mask,
+    )
+    return list(sums[..., :channels].split([v.shape[-1] for v in polyadics], 1))
+
+
+# The sums (n, components, u) and their derivatives, with whole blocks of channels and the tensors
+# of all ranks one after another; table (rows, paths, u).
+
+
+@torch.library.custom_op("camp::grid_sums", mutates_args=())
+def _sums(
+    weights: Tensor,
+    polyadics: Tensor,
+    features: Tensor,
+    table: Tensor,
+    first: Tensor,
+    neighbours: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
+    sums = call.empty_sums()
+    call.run("sums", sums)
+    return sums
+
+
+@torch.library.custom_op("camp::grid_sums_gradient", mutates_args=())
+def _gradient(
+    of_sums: Tensor,
+    weights: Tensor,
+    polyadics: Tensor,
+    features: Tensor,
+    table: Tensor,
+    first: Tensor,
+    neighbours: Tensor,
+    mask: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """∂Ψ/∂w, ∂Ψ/∂D and ∂Ψ/∂h, with S as given."""
+    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
+    of_edges = torch.zeros_like(weights), torch.zeros_like(polyadics)
+    of_features = call.copies(features)
+    call.run("gradient", of_sums, *of_edges, of_features)
+    return *of_edges, _total(of_features)
+
+
+@torch.library.custom_op("camp::grid_sums_table_gradient", mutates_args=())
+def _table_gradient(
+    of_sums: Tensor,
+    weights: Tensor,
+    polyadics: Tensor,
+    features: Tensor,
+    table: Tensor,
+    first: Tensor,
+    neighbours: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    """∂Ψ/∂T, with S as given."""
+    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
+    of_table = call.copies(table)
+    call.run("table_gradient", of_sums, of_table)
+    return _total(of_table)
+
+
+@torch.library.custom_op("camp::grid_sums_second_gradient", mutates_args=())
+def _second_gradient(
+    of_weights: Tensor,
+    of_polyadics: Tensor,
+    of_features: Tensor,
+    of_sums: Tensor,
+    weights: Tensor,
+    polyadics: Tensor,
+    features: Tensor,
+    table: Tensor,
+    first: Tensor,
+    neighbours: Tensor,
+    mask: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of Ψ's derivative along a change of w, D and h, which is given first: the derivatives with
+    respect to S, w, D, h and T.
+    """
+    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
+    changes = of_weights, of_polyadics, of_features
+    sums, of_edges = call.empty_sums(), (torch.zeros_like(weights), torch.zeros_like(polyadics))
+    shared = call.copies(features), call.copies(table)
+    call.run("second_gradient", of_sums, *changes, sums, *of_edges, *shared)
+    return sums, *of_edges, _total(shared[0]), _total(shared[1])
+
+
+@_sums.register_fake
+def _(weights, polyadics, features, table, first, neighbours, mask):
+    return features.new_empty(features.shape[0], polyadics.shape[2], features.shape[2])
+
+
+@_gradient.register_fake
+def _(of_sums, weights, polyadics, features, table, first, neighbours, mask):
+    return tuple(given.new_empty(given.shape) for given in (weights, polyadics, features))
+
+
+@_table_gradient.register_fake
+def _(of_sums, weights, polyadics, features, table, first, neighbours, mask):
+    return table.new_empty(table.shape)
+
+
+@_second_gradient.register_fake
+def _(
+    of_weights, of_polyadics, of_features,
+    of_sums, weights, polyadics, features, table, first, neighbours, mask,
+):  # fmt: skip
+    found = of_sums, weights, polyadics, features, table
+    return tuple(given.new_empty(given.shape) for given in found)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _of_sums(ctx: Any, of_sums: Tensor) -> tuple[Tensor | None, ...]:
+    given = ctx.saved_tensors
+    return *_gradient(of_sums, *given), _table_gradient(of_sums, *given), None, None, None
+
+
+def _of_gradient(ctx: Any, *changes: Tensor | None) -> tuple[Tensor | None, ...]:
+    given = ctx.saved_tensors
+    known = [
+        torch.zeros_like(value) if change is None else change
+        for change, value in zip(changes, given[1:4], strict=True)
+    ]
+    return *_second_gradient(*known, *given), None, None, None
+
+
+_sums.register_autograd(_of_sums, setup_context=_keep)
+_gradient.register_autograd(_of_gradient, setup_context=_keep)
+
+
+class _Call:
+    """The arguments of one evaluation in the order in which the code reads them."""
+
+    def __init__(
+        self,
+        weights: Tensor,
+        polyadics: Tensor,
+        features: Tensor,
+        table: Tensor,
+        first: Tensor,
+        neighbours: Tensor,
+        mask: Tensor,
+    ):
+        self.atoms, width = neighbours.shape
+        self.threads = threads_for(self.atoms, self.atoms * width)
+        self.shape = (self.atoms, polyadics.shape[2], features.shape[2])
+        ranks = (_rank(of.shape[1]) for of in (polyadics.mT, features))
+        code = _code(features.dtype, features.shape[2], *ranks)
+        self._code = dict(zip(_FUNCTIONS, code, strict=True))
+        given = (first, neighbours, mask, weights, polyadics, table, features)
+        self._kept = [_aligned(tensor) for tensor in given]
+        self._edges = _Edges(width, *(tensor.data_ptr() for tensor in self._kept))
+
+    def empty_sums(self) -> Tensor:
+        """For all atoms."""
+        return self._kept[-1].new_empty(self.shape)
+
+    def copies(self, like: Tensor) -> Copies:
+        """What atoms of several threads add to."""
+        lanes = Blocks(1, like.dtype).lanes
+        return Copies(like.new_empty(self.threads, *like.shape), items=lanes)
+
+    def run(self, name: str, *arguments: Tensor | Copies) -> None:
+        """One of the functions."""
+        known = [_aligned(given) if isinstance(given, Tensor) else given for given in arguments]
+        steps = Steps()
+        steps.add(self._code[name], self._edges, *known)
+        steps.run(self.atoms, self.threads)
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """The same in one piece that begins where a vector register can be loaded from."""
+    tensor = tensor.contiguous()
+    return tensor.clone() if tensor.data_ptr() % VECTOR_BYTES else tensor
+
+
+def _total(copies: Copies) -> Tensor:
+    return copies.tensor.sum(0) if len(copies.tensor) > 1 else copies.tensor[0]
+
+
+class _Edges(ctypes.Structure):
+    _fields_ = (
+        ("width", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("first", "neighbours", "mask")),
+        *((name, ctypes.c_void_p) for name in ("weights", "polyadics", "table", "features")),
+    )
