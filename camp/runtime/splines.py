@@ -56,8 +56,8 @@ class SplineTables(nn.Module):
     def _tabulate(self, functions: Functions) -> float:
         """Make the tables; returns the error of slopes, of the worst table."""
         spacing = self.cutoff / self.intervals
-        steps = 2 * PARTS
-        grid = torch.arange(steps * self.intervals + 1, dtype=torch.float64) * (spacing / steps)
+        steps, points = 2 * PARTS, table_points(self.intervals)
+        grid = torch.arange(points, dtype=torch.float64) * (spacing / steps)
         with torch.no_grad():
             bytes_at_a_point = sum(value.nbytes for value in functions(grid[:1]))
         if bytes_at_a_point * COEFFICIENTS * self.intervals > MOST_BYTES:
@@ -107,6 +107,11 @@ class SplineTables(nn.Module):
             # Traced for a compiler, which can fuse this with what follows.
             return (table[rows] * weights[..., None]).sum(1)
         return nn.functional.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
+
+
+def table_points(intervals: int) -> int:
+    """How many distances a table is made and checked with."""
+    return 2 * PARTS * intervals + 1
 
 
 def _with_slopes(functions: Functions, r: Tensor) -> tuple[list[Tensor], list[Tensor]]:

@@ -73,7 +73,7 @@ class TrainingSettings(Settings):
     accelerated_validation: bool = Field(
         False,
         description="validate by tables and compiled code on the CPU, where the architecture has "
-        "them; errors differ in the last digits",
+        "them and the set is large enough; errors differ in the last digits",
     )
     max_epochs: int = Field(10000, ge=1, description="passes over the training set, at most")
     max_steps: int | None = Field(None, ge=1, description="also stop after so many steps")

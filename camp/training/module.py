@@ -15,7 +15,6 @@ from camp.potential.potential import Potential
 from camp.potential.prediction import Predictor
 from camp.potential.properties import Property
 from camp.settings import Stage, TrainingSettings
-from camp.settings.architectures import find_architecture
 from camp.targets import ENERGY, FORCES, monitored
 from camp.training.average import decay, update_average
 from camp.training.compiled import TracedLoss, can_compile
@@ -51,6 +50,7 @@ class TrainingModule(pl.LightningModule):
     :param targets: names of those with labels.
     :param compiled: compile the training step.
     :param interpolated: take radial functions from a grid in training steps.
+    :param tabulated: validate averages in their accelerated form, on the CPU.
     """
 
     broken_at: Tensor
@@ -63,11 +63,13 @@ class TrainingModule(pl.LightningModule):
         targets: Sequence[str] = (ENERGY.name, FORCES.name),
         compiled: bool = False,
         interpolated: bool = False,
+        tabulated: bool = False,
     ):
         super().__init__()
         self.settings = settings
         self.targets = tuple(targets)
         self.interpolated = interpolated
+        self.tabulated = tabulated
         # What the schedule, the end of a training and the choice of the best weights watch.
         self.monitored = monitored(targets)
         self.potentials = nn.ModuleList(potentials)
@@ -166,12 +168,11 @@ class TrainingModule(pl.LightningModule):
         self._judged = [self._for_evaluation(average) for average in self.averages]
 
     def _for_evaluation(self, average: nn.Module) -> Predictor:
-        """An average, accelerated where that was asked for and is worth it: tables take a moment,
-        but what a GPU runs takes a minute to record.
+        """An average, accelerated where that was asked for: tables take a moment, what a GPU runs
+        takes a minute to record.
         """
         assert isinstance(average, Potential)
-        wanted = self.settings.accelerated_validation and self.device.type == "cpu"
-        if not wanted or find_architecture(average.architecture).runtime is None:
+        if not self.tabulated or self.device.type != "cpu":
             return average
         return accelerated(average, compiled=can_compile())
 

@@ -53,7 +53,7 @@ from camp.training.checkpoints import (
 )
 from camp.training.compiled import can_compile
 from camp.training.initial import new_potential, started_potential
-from camp.training.interpolated import is_worth_a_grid
+from camp.training.interpolated import is_worth_a_grid, is_worth_tables
 from camp.training.module import TrainingModule
 
 MODEL_FILE = "model.safetensors"
@@ -216,12 +216,15 @@ class _Training:
             and len(folders) == 1
             and is_worth_a_grid(potentials[0], datasets[0], options.batch_size)
         )
+        validated = min(len(datasets[1]), options.validate_part or len(datasets[1]))
         self.module = TrainingModule(
             potentials,
             options,
             targets=targets,
             compiled=self.compiled,
             interpolated=interpolated,
+            tabulated=options.accelerated_validation
+            and is_worth_tables(potentials[0], datasets[1], validated),
         )
         paths = [folder / METRICS_FILE for folder in folders.values()]
         self.tables = MetricsTables(paths, targets)

@@ -9,6 +9,7 @@ import pytest
 import camp
 from camp.errors import InputError
 from camp.settings import load_training
+from camp.training import interpolated
 from camp.training.batches import _Endless
 from camp.training.train import METRICS_FILE, MODEL_FILE, train
 from tests.training.small_training import clusters, interrupted_in, metrics, settings
@@ -89,7 +90,8 @@ def test_validation_of_a_part_chooses_and_the_whole_is_told_of(tmp_path):
     assert summary["best_validation_error"] == pytest.approx(best, rel=1e-6)
 
 
-def test_accelerated_validation_has_the_plain_errors(tmp_path):
+def test_accelerated_validation_has_the_plain_errors(tmp_path, monkeypatch):
+    monkeypatch.setattr(interpolated, "SLOTS_FOR_A_POINT", 0)
     data = clusters(5), clusters(4, seed=9)
     for name, fast in (("plain", False), ("fast", True)):
         options = settings(accelerated_validation=fast, max_epochs=3)
@@ -100,8 +102,9 @@ def test_accelerated_validation_has_the_plain_errors(tmp_path):
             assert float(fast[column]) == pytest.approx(float(plain[column]), rel=1e-4)
 
 
-def test_accelerated_validation_of_a_training_that_diverges(tmp_path):
+def test_accelerated_validation_of_a_training_that_diverges(tmp_path, monkeypatch):
     """Its radial functions fit no table."""
+    monkeypatch.setattr(interpolated, "SLOTS_FOR_A_POINT", 0)
     options = settings(accelerated_validation=True, learning_rate=1e30)
     with pytest.raises(InputError, match="diverged, the loss is no longer a number from step 2"):
         train(options, clusters(4), clusters(2), seeds=[1], out=tmp_path)
