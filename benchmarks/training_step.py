@@ -4,10 +4,12 @@ For every v_max: energies, forces and gradients of both in float64 (the largest 
 time and peak memory of one training step (energy, forces, gradient of the loss) in float32 on one
 batch, each in a process of its own. Prints a table of ratios; times are for one step of one seed.
 
-    python benchmarks/training_step.py [--atoms 83] [--max-ranks 2 3 4] [--compiled] [--seeds 5]
+    python benchmarks/training_step.py [--atoms 83] [--max-ranks 2 3 4] [--compiled] [--grid]
+        [--seeds 5]
 
-The batch is two random structures of three species with the density of LiPS, unless --structures
-names a file of labelled ones. With --seeds, so many seeds are also trained together.
+The batch is random structures of three species with the density of LiPS, unless --structures names
+a file of labelled ones. With --grid, radial functions are taken from a grid as well, as in
+trainings with many edges; with --seeds, so many seeds are also trained together.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from camp.data.dataset import GraphDataset
 from camp.data.labelled import LabelledBatch, collate
 from camp.data.readers import read_structures
 from camp.data.statistics import statistics_of
+from camp.memory import peak_memory
 from camp.models.camp.settings import CampSettings
 from camp.potential.potential import Potential
 from camp.process import reuse_freed_memory
@@ -36,8 +39,6 @@ from camp.training.module import TrainingModule
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.literal_camp import energy_and_forces
-
-CUTOFF = 6.0
 
 
 def random_structures(count: int, atoms: int) -> list[Atoms]:
@@ -71,7 +72,8 @@ def measure(arguments: argparse.Namespace) -> None:
     potentials, batches = zip(*(make(arguments) for _ in range(seeds)), strict=True)
     device = torch.device(arguments.device)
     batches = [batch.to(device) for batch in batches]
-    module = TrainingModule(potentials, TrainingSettings()).to(device)
+    on_grid = "grid" in arguments.variant
+    module = TrainingModule(potentials, TrainingSettings(), interpolated=on_grid).to(device)
     trained = [p for p in module.potentials.parameters() if p.requires_grad]
     backend = "inductor" if "compiled" in arguments.variant else None
     traced = TracedLoss(module.loss, potentials, backend=backend)
@@ -79,7 +81,7 @@ def measure(arguments: argparse.Namespace) -> None:
     def step() -> None:
         if arguments.variant == "literal":
             loss = literal_loss(potentials[0], batches[0])
-        elif arguments.variant == "packed":
+        elif arguments.variant in ("packed", "grid"):
             loss = module.loss(potentials[0], batches[0])
         else:
             loss = traced(batches).sum()
@@ -95,29 +97,29 @@ def measure(arguments: argparse.Namespace) -> None:
         start = time.perf_counter()
         step()
         seconds.append((time.perf_counter() - start) / seeds)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory("cpu").bytes / 2**20
     print(json.dumps({"seconds": float(np.median(seconds)), "memory_mib": peak - before}))
 
 
 def make(arguments: argparse.Namespace) -> tuple[Potential, LabelledBatch]:
     if arguments.structures:
-        structures = read_structures(arguments.structures, first=2)
+        structures = read_structures(arguments.structures, first=arguments.batch)
     else:
-        structures = random_structures(2, arguments.atoms)
-    dataset = GraphDataset(structures, CUTOFF)
+        structures = random_structures(arguments.batch, arguments.atoms)
+    dataset = GraphDataset(structures, arguments.cutoff)
     torch.manual_seed(0)
     potential = Potential(
         CampSettings(
-            cutoff=CUTOFF,
-            channels=17,
+            cutoff=arguments.cutoff,
+            channels=arguments.channels,
             max_rank=arguments.max_rank,
-            layers=2,
+            layers=arguments.layers,
             average_neighbours=statistics_of(dataset).average_neighbours,
         ),
         species=statistics_of(dataset).species,
         energy_scale=0.6,
     )
-    return potential, collate([dataset[0], dataset[1]])
+    return potential, collate([dataset[k] for k in range(arguments.batch)])
 
 
 def difference(arguments: argparse.Namespace) -> float:
@@ -142,8 +144,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--atoms", type=int, default=83)
     parser.add_argument("--structures", type=Path)
+    parser.add_argument("--batch", type=int, default=2, help="structures")
     parser.add_argument("--max-ranks", type=int, nargs="+", default=[2, 3, 4])
+    parser.add_argument("--channels", type=int, default=17)
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--cutoff", type=float, default=6.0, help="Å")
     parser.add_argument("--compiled", action="store_true", help="also the compiled step")
+    parser.add_argument("--grid", action="store_true", help="also with radial functions on a grid")
     parser.add_argument("--seeds", type=int, default=1, help="so many trained together as well")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu", help="memory is that of the process")
@@ -154,9 +161,11 @@ def main() -> None:
         measure(arguments)
         return
     variants = ["literal", "packed", *(["compiled"] if arguments.compiled else [])]
+    if arguments.grid:
+        variants += ["grid", *(["grid, compiled"] if arguments.compiled else [])]
     if arguments.seeds > 1:
         variants += ["together", *(["together, compiled"] if arguments.compiled else [])]
-    print(f"threads: {torch.get_num_threads()}; two structures a batch; float32")
+    print(f"threads: {torch.get_num_threads()}; {arguments.batch} structures a batch; float32")
     print(
         "v_max  variant              s/step  MiB above start  times faster  times less memory  "
         "difference"
