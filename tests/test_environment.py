@@ -24,6 +24,7 @@ SPLITS = {
 MODELS = {
     name: task.models["camp"]
     for name, task in load_scale([CONFIG / "paper.yaml"], {}, folder=CONFIG).tasks.items()
+    if "camp" in task.models
 }
 
 # Table S5: training set size, u, v_max, T, r_cut (Å).

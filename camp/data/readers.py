@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from camp.data.formats.ase_database import database_frames
 from camp.data.formats.frames import FrameReader, labelled, voigt
+from camp.data.formats.json_table import json_frames
 from camp.data.formats.npz import npz_frames
-from camp.data.formats.pandas_json import json_frames
 from camp.data.formats.rmd17 import extract_rmd17
 from camp.data.formats.xyz import write_structures, xyz_frames
 from camp.data.labels import LARGEST_NUMBER, absence, keys_of, label, missing
@@ -81,8 +81,8 @@ def iterate_structures(
     """The structures of a file one after another, checked.
 
     Formats, told by the file name: extended XYZ (``.xyz``, ``.extxyz``, also ``.gz`` and ``.xz``),
-    ASE database (``.db``), MD17 and rMD17 (``.npz``, kcal/mol), the authors' pandas JSON
-    (``.json``).
+    ASE database (``.db``), MD17 and rMD17 (``.npz``, kcal/mol), tables of the authors and of
+    pymatgen (``.json``).
 
     :param kcal_per_mol: eV; the factor for MD17 and rMD17, which is noted in ``info``.
     :param targets: labels that every frame must have; others may be missing.

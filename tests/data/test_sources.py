@@ -116,6 +116,8 @@ def test_registry_names_every_file_once():
     assert known["LiPS (250001 frames)"].file_name == "lips.xyz"
     assert known["rMD17 (10 molecules, 5 published splits)"].file_name == "rMD17.zip"
     assert known["water_rdf/298K_case_b_goo.csv"].file_name == "water_rdf/298K_case_b_goo.csv"
+    elastic = known["MatTen elastic tensors (10276 crystals)"]
+    assert elastic.file_name == "crystal_elasticity_tensor.json"
     legacy = find("cacefit/legacy/fit-ethanol/best_model.pth")
     assert legacy.file_name == "cacefit/legacy/fit-ethanol/best_model.pth"
     assert "/legacy/" not in legacy.url
