@@ -64,13 +64,16 @@ class TabulatedModel(nn.Module, Generic[M]):
     #: Its compiled form.
     compiled_form: ClassVar[type[CompiledModel[Any, Any]]]
     splines: SplineTables | GridTables
-    #: From how many neighbour slots for each point of a grid on training on it is cheaper.
-    slots_for_a_point: ClassVar[float] = 2
 
     @staticmethod
     def pairs(species: int) -> int:
         """How many pairs of species have radial functions of their own."""
         return 1
+
+    @staticmethod
+    def slots_for_a_point(model: Any, device: torch.device) -> float:
+        """With how many neighbour slots for each point of a grid training on it is cheaper."""
+        return 2
 
     @staticmethod
     @abstractmethod

@@ -5,6 +5,8 @@ The networks of the radial functions then cost the same for any number of edges,
 memory of what their gradient needs; see :mod:`camp.runtime.interpolation`.
 """
 
+import torch
+
 from camp.data.dataset import GraphDataset
 from camp.potential.potential import Potential
 from camp.runtime.accelerated import TabulatedModel
@@ -23,12 +25,15 @@ def with_radial_grid(potential: Potential) -> Potential:
     return potential.with_network(form.in_training(potential.model, potential.cutoff))
 
 
-def is_worth_a_grid(potential: Potential, training: GraphDataset, batch_size: int) -> bool:
-    """Whether batches have so many neighbour slots that a grid is cheaper."""
+def is_worth_a_grid(
+    potential: Potential, training: GraphDataset, batch_size: int, device: torch.device
+) -> bool:
+    """Whether batches have so many neighbour slots that a grid is cheaper on this device."""
     if (form := _tabulated_form(potential)) is None:
         return False
     points = form.pairs(len(potential.species)) * (intervals(potential.cutoff) + 1)
-    return batch_size * training.most_slots > form.slots_for_a_point * points
+    enough = form.slots_for_a_point(potential.model, device) * points
+    return batch_size * training.most_slots > enough
 
 
 def is_worth_tables(potential: Potential, validation: GraphDataset, structures: int) -> bool:

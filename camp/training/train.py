@@ -214,7 +214,7 @@ class _Training:
         interpolated = (
             options.interpolate
             and len(folders) == 1
-            and is_worth_a_grid(potentials[0], datasets[0], options.batch_size)
+            and is_worth_a_grid(potentials[0], datasets[0], options.batch_size, _device())
         )
         validated = min(len(datasets[1]), options.validate_part or len(datasets[1]))
         self.module = TrainingModule(
@@ -314,7 +314,7 @@ class _Training:
         )
         return pl.Trainer(
             # Never another kind of device: Apple's has no float64.
-            accelerator="cuda" if torch.cuda.is_available() else "cpu",
+            accelerator=_device().type,
             devices=devices,
             strategy="ddp" if devices > 1 else "auto",
             max_epochs=self.settings.training.epochs,
@@ -382,6 +382,11 @@ class _Training:
         write_json(folder / SUMMARY_FILE, summary)
         save(average, folder / MODEL_FILE)
         (folder / BEST_FILE).unlink(missing_ok=True)
+
+
+def _device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _may_compile() -> bool:

@@ -101,10 +101,21 @@ def test_training_step_on_a_grid_is_that_on_edges(architecture, compiled, monkey
 
 
 def test_grid_is_chosen_by_the_number_of_edges():
-    """Nine ordered pairs of species have 4,329 points; a molecule has fewer edges than that."""
+    """Nine ordered pairs of species have 4,329 points. A molecule has fewer edges than that; two
+    crystals have more than twice as many, and one has enough where edges are compiled code.
+    """
     settings = find_architecture("camp").settings(architecture="camp", cutoff=6.0, channels=4)
     potential = camp.Potential(settings, species=[3, 15, 16])
-    molecule = labelled(bulk("Li", "bcc", a=20.0, cubic=True))
-    crystal = labelled(bulk("Li", "bcc", a=3.5, cubic=True) * (4, 4, 4))
-    assert not is_worth_a_grid(potential, GraphDataset([molecule], 6.0), 4)
-    assert is_worth_a_grid(potential, GraphDataset([crystal], 6.0), 4)
+    molecule, crystal = (
+        GraphDataset([labelled(atoms)], 6.0)
+        for atoms in (
+            bulk("Li", "bcc", a=20.0, cubic=True),
+            bulk("Li", "bcc", a=3.5, cubic=True) * (4, 4, 4),
+        )
+    )
+    assert 4_329 < crystal.most_slots < 2 * 4_329
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert not is_worth_a_grid(potential, molecule, 4, cpu)
+    assert is_worth_a_grid(potential, crystal, 1, cpu)
+    assert not is_worth_a_grid(potential, crystal, 1, gpu)
+    assert is_worth_a_grid(potential, crystal, 2, gpu)

@@ -5,7 +5,9 @@ import torch
 
 from camp.cartesian.paths import atomic_moment_paths
 from camp.cartesian.symmetric import multiplicities, number_of_components
+from camp.models.camp.network import Camp
 from camp.models.camp.runtime import grid_sums
+from camp.models.camp.settings import CampSettings
 from camp.runtime.interpolation import POINTS
 
 ATOMS, WIDTH, ROWS, CHANNELS = 4, 3, 12, 3
@@ -90,5 +92,7 @@ def test_gradient_of_a_gradient_is_that_of_the_equation(given, threads, monkeypa
 
 
 def test_other_devices_and_precisions_have_no_code():
-    assert not grid_sums.can_compile(torch.empty(1, dtype=torch.float16), 3, 2, 2)
-    assert not grid_sums.can_compile(torch.empty(1, device="meta"), 3, 2, 2)
+    model = Camp(CampSettings(channels=3), species=[1, 8])
+    assert grid_sums.can_compile(model, torch.device("cpu"), torch.float32)
+    assert not grid_sums.can_compile(model, torch.device("cpu"), torch.float16)
+    assert not grid_sums.can_compile(model, torch.device("cuda"), torch.float32)

@@ -18,8 +18,11 @@ class TabulatedCace(TabulatedModel[Cace]):
     """A trained CACE with tabulated radial functions."""
 
     compiled_form = CompiledCace
-    # Its radial functions cost next to nothing.
-    slots_for_a_point = math.inf
+
+    @staticmethod
+    def slots_for_a_point(model: Cace, device: torch.device) -> float:
+        """Its radial functions cost next to nothing."""
+        return math.inf
 
     @staticmethod
     def radial_functions(model: Cace, lengths: Tensor) -> list[Tensor]:

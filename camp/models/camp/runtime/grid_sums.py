@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from camp.errors import InputError
+from camp.models.camp.network import Camp
 from camp.models.camp.runtime import SOURCES
 from camp.runtime.contractions import begin
 from camp.runtime.interpolation import POINTS
@@ -26,12 +27,15 @@ from camp.runtime.team import Copies, Steps, threads_for
 _FUNCTIONS = ("sums", "gradient", "table_gradient", "second_gradient")
 
 
-def can_compile(like: Tensor, channels: int, max_rank: int, max_feature_rank: int) -> bool:
-    """Whether there is code for this device and precision; compiles it."""
-    if like.device.type != "cpu" or like.dtype not in REALS:
+def can_compile(model: Camp, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether there is code for all layers of a model; compiles it."""
+    if device.type != "cpu" or dtype not in REALS:
         return False
+    channels = _padded(model.channels, dtype)
+    parts = [model.atomic_moments(layer) for layer in range(len(model.layers))]
     try:
-        _code(like.dtype, _padded(channels, like.dtype), max_rank, max_feature_rank)
+        for rank in {part.max_feature_rank for part in parts}:
+            _code(dtype, channels, model.max_rank, rank)
     except InputError:
         return False
     return True

@@ -20,12 +20,16 @@ class TabulatedCamp(TabulatedModel[Camp]):
 
     chunked = True
     compiled_form = CompiledCamp
-    slots_for_a_point = 1
 
     @staticmethod
     def pairs(species: int) -> int:
         """Ordered pairs."""
         return species**2
+
+    @staticmethod
+    def slots_for_a_point(model: Camp, device: torch.device) -> float:
+        """Fewer where compiled code takes all that is done on edges."""
+        return 1 if grid_sums.can_compile(model, device, model.embedding.weight.dtype) else 2
 
     @staticmethod
     def radial_functions(model: Camp, lengths: Tensor) -> list[Tensor]:
@@ -53,7 +57,10 @@ class TabulatedCamp(TabulatedModel[Camp]):
         if compiled := self.compiled_for(edges):
             # Keeps nothing of an edge, and so needs no chunks.
             return compiled(edges)
-        if isinstance(self.splines, GridTables) and self._has_grid_sums(edges.vectors):
+        of = edges.vectors
+        if isinstance(self.splines, GridTables) and grid_sums.can_compile(
+            self.model, of.device, of.dtype
+        ):
             sums = self._sums_on_grid(edges, self.splines.tables)
         elif slots_per_chunk is None and edges.reverse is not None:
             sums = self._sums_by_reversal(edges, edges.reverse)
@@ -61,13 +68,6 @@ class TabulatedCamp(TabulatedModel[Camp]):
             sums = self._sums_of_rows(edges, slots_per_chunk)
         one_hot = self.model.one_hot(edges.species, edges.vectors.dtype)
         return {"energy": self.model.from_neighbour_sums(one_hot, sums)}
-
-    def _has_grid_sums(self, like: Tensor) -> bool:
-        atomic = map(self.model.atomic_moments, range(len(self.model.layers)))
-        return all(
-            grid_sums.can_compile(like, self.model.channels, self.model.max_rank, rank)
-            for rank in {part.max_feature_rank for part in atomic}
-        )
 
     def _sums_on_grid(self, edges: Edges, tables: Sequence[Tensor]) -> NeighbourSums:
         species, neighbours, mask = edges.species, edges.neighbours, edges.mask
