@@ -17,6 +17,13 @@ struct Step {
     bool together;  // begins when all threads have done what comes before
 };
 
+// Functions of GNU's OpenMP, or of one that has its names.
+struct Pool {
+    void (*parallel)(void (*function)(void *), void *data, unsigned threads, unsigned flags);
+    int (*number)();
+    int (*threads)();
+};
+
 namespace {
 
 constexpr std::chrono::microseconds awake(2000);
@@ -105,5 +112,25 @@ Team *camp_team(int64_t threads) { return new Team(threads); }
 // Work through a list for so many atoms; several callers wait for each other.
 void camp_run(Team *team, const Step *steps, int64_t count, int64_t atoms) {
     team->run(steps, count, atoms);
+}
+
+// The same by the threads of an OpenMP library that is in the process already, one function after
+// the other; as many parts, whatever number of threads it gives.
+void camp_run_in_pool(const Pool *pool, const Step *steps, int64_t count, int64_t atoms,
+                      int64_t parts) {
+    for (const Step *step = steps; step < steps + count; ++step) {
+        struct Work {
+            const Pool *pool;
+            const Step *step;
+            int64_t atoms, parts;
+        } work{pool, step, atoms, parts};
+        const auto share = [](void *given) {
+            const auto &[pool, step, atoms, parts] = *static_cast<Work *>(given);
+            for (int64_t k = pool->number(); k < parts; k += pool->threads())
+                step->function(Part{k, atoms * k / parts, atoms * (k + 1) / parts},
+                               step->addresses);
+        };
+        pool->parallel(share, &work, static_cast<unsigned>(parts), 0);
+    }
 }
 }

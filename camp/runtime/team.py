@@ -59,6 +59,17 @@ class Steps:
         team, library = _team(threads)
         library.camp_run(team, (_Step * len(self._steps))(*self._steps), len(self._steps), atoms)
 
+    def run_between_torch(self, atoms: int, threads: int) -> None:
+        """The same by torch's own threads, which stay awake for a while after each of its
+        operations and would be in the way of others.
+        """
+        if (pool := _pool()) is None:
+            self.run(atoms, threads)
+            return
+        _, library = _team(1)
+        steps = (_Step * len(self._steps))(*self._steps)
+        library.camp_run_in_pool(ctypes.byref(pool), steps, len(steps), atoms, threads)
+
 
 class _Step(ctypes.Structure):
     _fields_ = (
@@ -79,9 +90,25 @@ def _team(threads: int) -> tuple[int, ctypes.CDLL]:
     library = load(HEADERS / "team.cpp", torch.float64)
     library.camp_team.argtypes = (ctypes.c_int64,)
     library.camp_team.restype = ctypes.c_void_p
-    library.camp_run.argtypes = (*2 * (ctypes.c_void_p,), *2 * (ctypes.c_int64,))
-    library.camp_run.restype = None
+    for function, counts in ((library.camp_run, 2), (library.camp_run_in_pool, 3)):
+        function.argtypes = (*2 * (ctypes.c_void_p,), *counts * (ctypes.c_int64,))
+        function.restype = None
     return library.camp_team(threads), library
+
+
+class _Pool(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("parallel", "number", "threads"))
+
+
+@cache
+def _pool() -> _Pool | None:
+    """The OpenMP library that torch has brought into the process, if it has GNU's names."""
+    process = ctypes.CDLL(None)
+    names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+    try:
+        return _Pool(*(ctypes.cast(getattr(process, name), ctypes.c_void_p) for name in names))
+    except AttributeError:
+        return None
 
 
 # A forked process has none of the threads.

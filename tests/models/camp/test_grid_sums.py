@@ -8,6 +8,7 @@ from camp.cartesian.symmetric import multiplicities, number_of_components
 from camp.models.camp.network import Camp
 from camp.models.camp.runtime import grid_sums
 from camp.models.camp.settings import CampSettings
+from camp.runtime import team
 from camp.runtime.interpolation import POINTS
 
 ATOMS, WIDTH, ROWS, CHANNELS = 4, 3, 12, 3
@@ -74,10 +75,14 @@ def test_sums_are_differentiable_twice(given):
     )
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_gradient_of_a_gradient_is_that_of_the_equation(given, threads, monkeypatch):
-    """Of the square of the forces' part, with respect to everything, by any number of threads."""
+@pytest.mark.parametrize(("threads", "pooled"), [(1, True), (3, True), (3, False)])
+def test_gradient_of_a_gradient_is_that_of_the_equation(given, threads, pooled, monkeypatch):
+    """Of the square of the forces' part, with respect to everything, by any number of threads,
+    torch's or others.
+    """
     monkeypatch.setattr(grid_sums, "threads_for", lambda *_: threads)
+    if not pooled:
+        monkeypatch.setattr(team, "_pool", lambda: None)
     leaves = [given["weights"], *given["polyadics"], *given["features"], given["table"]]
 
     def gradients(function):

@@ -260,7 +260,7 @@ class _Call:
         known = [_aligned(given) if isinstance(given, Tensor) else given for given in arguments]
         steps = Steps()
         steps.add(self._code[name], self._edges, *known)
-        steps.run(self.atoms, self.threads)
+        steps.run_between_torch(self.atoms, self.threads)
 
 
 def _aligned(tensor: Tensor) -> Tensor:
