@@ -167,7 +167,7 @@ class TrainingSettings(Settings):
     interpolate: bool = Field(
         False,
         description="interpolate radial functions from a grid in training steps, where there are "
-        "many more edges than grid points; exact to some 1e-6",
+        "more edges than grid points; exact to some 1e-6",
     )
     compile_after: int = Field(
         0,
