@@ -9,15 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from camp.errors import InputError
 from camp.report.paper import PaperNumber, read_paper_numbers
 from camp.settings.base import Settings
 from camp.settings.layers import Layer, Layers, read_yaml
 from camp.settings.sections import TargetName
+from camp.settings.words import refused
 
 NUMBERS, TABLES = "numbers.csv", "tables.yaml"
 
@@ -86,6 +87,12 @@ class FigureDeclaration(Product):
     structure: Names = Field(
         default=(), description="simulations; it shows where the first of them starts"
     )
+
+    @model_validator(mode="after")
+    def _curves_are_of_targets(self) -> Self:
+        if self.curves and not self.targets:
+            raise refused("needs 'targets', whose errors its points are", "curves")
+        return self
 
     @property
     def curve_tasks(self) -> tuple[str, ...]:

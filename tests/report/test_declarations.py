@@ -127,6 +127,14 @@ def test_mistake_in_a_declaration_is_one_line(folder, old, new, message):
     assert "\n" not in str(error.value)
 
 
+def test_curves_without_targets_are_refused(folder):
+    path = folder / "carnet" / "tables.yaml"
+    path.write_text(path.read_text().replace("    targets: [dipole]\n", ""))
+    message = r"figures\.dipole-learning-curve\.curves needs 'targets', whose errors its points are"
+    with pytest.raises(InputError, match=message):
+        load_paper(folder / "carnet")
+
+
 def test_names_are_unique_over_the_papers(folder):
     path = folder / "cace" / "tables.yaml"
     path.write_text(path.read_text().replace("cace-water:", "table-3:"))
