@@ -9,15 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from camp.errors import InputError
 from camp.report.paper import PaperNumber, read_paper_numbers
 from camp.settings.base import Settings
 from camp.settings.layers import Layer, Layers, read_yaml
 from camp.settings.sections import TargetName
+from camp.settings.words import refused
 
 NUMBERS, TABLES = "numbers.csv", "tables.yaml"
 
@@ -68,10 +69,16 @@ class FigureDeclaration(Product):
 
     draw: str = Field(description="function (declaration, inputs) → figure")
     targets: Annotated[tuple[TargetName, ...], Field(strict=False)] = Field(
-        default=(), description="of a figure of one task: only tasks that have all of these"
+        default=(),
+        description="of a figure of one task: only tasks that have all of these; of curves: whose "
+        "errors, a panel for each",
     )
     seeds: int = Field(
         default=1, ge=1, description="of a task: only where a model has so many that are evaluated"
+    )
+    curves: dict[str, Names] = Field(
+        default_factory=dict,
+        description="tasks whose evaluations are the points of a curve, by label",
     )
     simulations: Names = Field(default=(), description="whose analyses it shows")
     references: Names = Field(default=(), description="what it compares simulations with")
@@ -80,6 +87,17 @@ class FigureDeclaration(Product):
     structure: Names = Field(
         default=(), description="simulations; it shows where the first of them starts"
     )
+
+    @model_validator(mode="after")
+    def _curves_are_of_targets(self) -> Self:
+        if self.curves and not self.targets:
+            raise refused("needs 'targets', whose errors its points are", "curves")
+        return self
+
+    @property
+    def curve_tasks(self) -> tuple[str, ...]:
+        """The tasks of all curves, each once."""
+        return tuple(dict.fromkeys(task for tasks in self.curves.values() for task in tasks))
 
     def exactly(self, count: int, key: Literal["simulations", "references"]) -> tuple[str, ...]:
         """The names under a key, for a figure that draws so many.
@@ -148,23 +166,28 @@ class Paper:
         return _named("figure", name, self.figures)
 
     def needs(self, product: Product) -> Needs:
-        """The tasks and simulations that answer its numbers, and the simulations that it names."""
+        """The tasks and simulations that answer its numbers, and those that it names."""
         own = [n for n in self.printed(product.where) if n.architecture] if product.where else []
-        return _needs(own, getattr(product, "simulations", ()))
+        if isinstance(product, FigureDeclaration):
+            return _needs(own, product.curve_tasks, product.simulations)
+        return _needs(own)
 
     def all_needs(self) -> Needs:
         """What answers any number of the paper, for its scoreboard."""
-        return _needs(self.own_numbers, ())
+        return _needs(self.own_numbers)
 
 
-def _needs(numbers: Iterable[PaperNumber], simulations: Iterable[str]) -> Needs:
+def _needs(
+    numbers: Iterable[PaperNumber], tasks: Iterable[str] = (), simulations: Iterable[str] = ()
+) -> Needs:
     def of(kind: str, column: str) -> list[str]:
         found = (getattr(n, column) for n in numbers if n.metric.answered_by == kind)
         return [name for name in dict.fromkeys(found) if name]
 
+    evaluated = dict.fromkeys([*of("evaluation", "answered_by_task"), *tasks])
     analysed = dict.fromkeys([*of("simulation", "answered_by_simulation"), *simulations])
     return Needs(
-        tasks=tuple(of("evaluation", "answered_by_task")),
+        tasks=tuple(evaluated),
         simulations=tuple(analysed),
         speeds=tuple(of("speed", "answered_by_simulation")),
     )

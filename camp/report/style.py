@@ -56,7 +56,8 @@ def make_figure(
     :param heights: of rows, relative; with them each row is spaced by itself.
     """
     figure = Figure(figsize=size, layout="constrained")
-    lines = textwrap.wrap(provenance, int(15 * size[0]))
+    # Names, which have hyphens, stay whole.
+    lines = textwrap.wrap(provenance, int(15 * size[0]), break_on_hyphens=False)
     foot = (0.12 + 0.15 * len(lines)) / size[1]
     engine = figure.get_layout_engine()
     assert engine is not None

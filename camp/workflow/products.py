@@ -56,6 +56,9 @@ class Products:
         self.scoreboards = {name: paper for name, paper in papers.items() if paper.own_numbers}
 
     def _has(self, product: Product) -> bool:
+        """Whether the scale has anything of what it takes, and any task of its curves."""
+        if isinstance(product, FigureDeclaration) and product.curves:
+            return not {*product.curve_tasks}.isdisjoint(self.scale.tasks)
         return not product.takes or any(self._of_scale[kind] for kind in product.takes)
 
     def _has_rivals(self, task: str) -> bool:

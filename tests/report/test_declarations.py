@@ -52,7 +52,7 @@ def test_what_answers_a_number_is_a_task_or_a_simulation_of_the_configuration():
         for figure in paper.figures.values():
             named = (figure.simulations, figure.dimer_scans, figure.structure)
             assert {name for names in named for name in names} <= set(simulations)
-            assert set(figure.interlayer_scans) <= set(tasks)
+            assert {*figure.interlayer_scans, *figure.curve_tasks} <= set(tasks)
 
 
 def test_only_the_paper_s_own_model_is_ours():
@@ -75,6 +75,14 @@ def test_inputs_are_what_answers_the_numbers(camp):
     assert needs.tasks == ("md17-aspirin-9500", "md17-ethanol-9500")
     assert needs.simulations == needs.speeds == ("aspirin", "ethanol")
     assert camp.needs(camp.figure("figure-3")).simulations == ("lips",)
+
+
+def test_inputs_of_curves_are_their_tasks(folder):
+    paper = load_paper(folder / "carnet")
+    figure = paper.figure("dipole-learning-curve")
+    assert set(paper.needs(figure).tasks) == {t for tasks in figure.curves.values() for t in tasks}
+    # A point belongs to one curve.
+    assert len(figure.curve_tasks) == sum(map(len, figure.curves.values()))
 
 
 def test_a_table_is_added_in_one_file(folder):
@@ -117,6 +125,14 @@ def test_mistake_in_a_declaration_is_one_line(folder, old, new, message):
         load_paper(folder / "camp")
     assert f"{path}: {message}" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_curves_without_targets_are_refused(folder):
+    path = folder / "carnet" / "tables.yaml"
+    path.write_text(path.read_text().replace("    targets: [dipole]\n", ""))
+    message = r"figures\.dipole-learning-curve\.curves needs 'targets', whose errors its points are"
+    with pytest.raises(InputError, match=message):
+        load_paper(folder / "carnet")
 
 
 def test_names_are_unique_over_the_papers(folder):

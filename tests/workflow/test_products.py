@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from camp.data.splits import random_split
 from camp.report.declarations import (
     FigureDeclaration,
     Paper,
     TableDeclaration,
     load_papers,
 )
-from camp.settings import load_scale
+from camp.settings import SplitSettings, load_scale, read_yaml
 from camp.workflow.availability import Availability
 from camp.workflow.products import Products
 from tests.workflow.running import CONFIG
@@ -226,6 +227,32 @@ def test_a_figure_of_several_seeds_needs_them(tmp_path):
     }
     assert drawn == {task: count > 1 for task, count in seeds.items()}
     assert len(set(drawn.values())) == 2
+
+
+def test_curves_have_the_evaluations_that_there_are(tmp_path):
+    quick, curves = of_scale("quick", tmp_path), "dipole-learning-curve"
+    _, figure = quick.figures[curves]
+    known = [task for task in figure.curve_tasks if task in quick.scale.tasks]
+    assert known and tasks_of(quick.inputs_of_figure(curves)["evaluations"]) == known
+    assert curves not in of_scale("published", tmp_path).figures
+
+
+def test_curves_have_one_test_set_and_training_sets_that_begin_alike(tmp_path):
+    scale = of_scale("quick", tmp_path).scale
+    tasks = load_papers(CONFIG / "papers")["carnet"].figure("dipole-learning-curve").curve_tasks
+    splits = [scale.tasks[name].split for name in tasks if name in scale.tasks]
+    frames = {scale.dataset_of(name).frames for name in tasks if name in scale.tasks}
+    declared = read_yaml(CONFIG / "tasks.yaml")
+    for counts, chosen in (
+        (frames, splits),
+        ({1000}, [SplitSettings(**declared[name]["split"]) for name in tasks]),
+    ):
+        (count,) = counts
+        drawn = [random_split(count, s.train, s.validation, s.test, s.seed) for s in chosen]
+        assert len({tuple(split.test) for split in drawn}) == 1 and drawn[0].test
+        largest = max((split.train for split in drawn), key=len)
+        assert all(split.train == largest[: len(split.train)] for split in drawn)
+        assert len({len(split.train) for split in drawn}) > 1
 
 
 def test_every_paper_with_numbers_of_ours_has_a_scoreboard(tmp_path):
