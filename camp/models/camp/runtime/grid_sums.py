@@ -83,51 +83,31 @@ def neighbour_sums(
     """
     channels = features[0].shape[-1]
     extra = _padded(channels, table.dtype) - channels
-    sums = _sums(
-        weights,
-        torch.cat(list(polyadics), -1),
-        pad(torch.cat(list(features), 1), (0, extra)),
-        pad(table.unflatten(1, (-1, channels)), (0, extra)),
-        first,
-        neighbours,
-        mask,
-    )
+    polyadic, feature = torch.cat(list(polyadics), -1), torch.cat(list(features), 1)
+    by_path = table.unflatten(1, (-1, channels))
+    linear = [weights, polyadic, pad(feature, (0, extra)), pad(by_path, (0, extra))]
+    sums = _sums([*linear, first, neighbours, mask])
     return list(sums[..., :channels].split([v.shape[-1] for v in polyadics], 1))
 
 
-# The sums (n, components, u) and their derivatives, with whole blocks of channels and the tensors
-# of all ranks one after another; table (rows, paths, u).
+# The sums (n, components, u) and their derivatives. Given are w, D, h, T and all else in the order
+# of neighbour_sums; tensors of all ranks come one after another, T has (rows, paths, u), and
+# channels fill blocks.
 
 
 @torch.library.custom_op("camp::grid_sums", mutates_args=())
-def _sums(
-    weights: Tensor,
-    polyadics: Tensor,
-    features: Tensor,
-    table: Tensor,
-    first: Tensor,
-    neighbours: Tensor,
-    mask: Tensor,
-) -> Tensor:
-    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
+def _sums(given: Sequence[Tensor]) -> Tensor:
+    call = _Call(given)
     sums = call.empty_sums()
     call.run("sums", sums)
     return sums
 
 
 @torch.library.custom_op("camp::grid_sums_gradient", mutates_args=())
-def _gradient(
-    of_sums: Tensor,
-    weights: Tensor,
-    polyadics: Tensor,
-    features: Tensor,
-    table: Tensor,
-    first: Tensor,
-    neighbours: Tensor,
-    mask: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _gradient(of_sums: Tensor, given: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """∂Ψ/∂w, ∂Ψ/∂D and ∂Ψ/∂h, with S as given."""
-    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
+    call = _Call(given)
+    weights, polyadics, features, *_ = given
     of_edges = torch.zeros_like(weights), torch.zeros_like(polyadics)
     of_features = call.copies(features)
     call.run("gradient", of_sums, *of_edges, of_features)
@@ -135,88 +115,70 @@ def _gradient(
 
 
 @torch.library.custom_op("camp::grid_sums_table_gradient", mutates_args=())
-def _table_gradient(
-    of_sums: Tensor,
-    weights: Tensor,
-    polyadics: Tensor,
-    features: Tensor,
-    table: Tensor,
-    first: Tensor,
-    neighbours: Tensor,
-    mask: Tensor,
-) -> Tensor:
+def _table_gradient(of_sums: Tensor, given: Sequence[Tensor]) -> Tensor:
     """∂Ψ/∂T, with S as given."""
-    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
-    of_table = call.copies(table)
+    call = _Call(given)
+    of_table = call.copies(given[3])
     call.run("table_gradient", of_sums, of_table)
     return _total(of_table)
 
 
 @torch.library.custom_op("camp::grid_sums_second_gradient", mutates_args=())
 def _second_gradient(
-    of_weights: Tensor,
-    of_polyadics: Tensor,
-    of_features: Tensor,
-    of_sums: Tensor,
-    weights: Tensor,
-    polyadics: Tensor,
-    features: Tensor,
-    table: Tensor,
-    first: Tensor,
-    neighbours: Tensor,
-    mask: Tensor,
+    changes: Sequence[Tensor], of_sums: Tensor, given: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Of Ψ's derivative along a change of w, D and h, which is given first: the derivatives with
-    respect to S, w, D, h and T.
-    """
-    call = _Call(weights, polyadics, features, table, first, neighbours, mask)
-    changes = of_weights, of_polyadics, of_features
+    """Of Ψ's derivative along a change of w, D and h: that with respect to S, w, D, h and T."""
+    call = _Call(given)
+    weights, polyadics, features, table, *_ = given
     sums, of_edges = call.empty_sums(), (torch.zeros_like(weights), torch.zeros_like(polyadics))
     shared = call.copies(features), call.copies(table)
     call.run("second_gradient", of_sums, *changes, sums, *of_edges, *shared)
     return sums, *of_edges, _total(shared[0]), _total(shared[1])
 
 
+def _like(*given: Tensor) -> tuple[Tensor, ...]:
+    return tuple(tensor.new_empty(tensor.shape) for tensor in given)
+
+
 @_sums.register_fake
-def _(weights, polyadics, features, table, first, neighbours, mask):
+def _(given):
+    _, polyadics, features, *_ = given
     return features.new_empty(features.shape[0], polyadics.shape[2], features.shape[2])
 
 
 @_gradient.register_fake
-def _(of_sums, weights, polyadics, features, table, first, neighbours, mask):
-    return tuple(given.new_empty(given.shape) for given in (weights, polyadics, features))
+def _(of_sums, given):
+    return _like(*given[:3])
 
 
 @_table_gradient.register_fake
-def _(of_sums, weights, polyadics, features, table, first, neighbours, mask):
-    return table.new_empty(table.shape)
+def _(of_sums, given):
+    return _like(given[3])[0]
 
 
 @_second_gradient.register_fake
-def _(
-    of_weights, of_polyadics, of_features,
-    of_sums, weights, polyadics, features, table, first, neighbours, mask,
-):  # fmt: skip
-    found = of_sums, weights, polyadics, features, table
-    return tuple(given.new_empty(given.shape) for given in found)
+def _(changes, of_sums, given):
+    return _like(of_sums, *given[:4])
 
 
-def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
-    ctx.save_for_backward(*inputs)
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    *of_sums, given = inputs
+    ctx.save_for_backward(*of_sums, *given)
 
 
-def _of_sums(ctx: Any, of_sums: Tensor) -> tuple[Tensor | None, ...]:
-    given = ctx.saved_tensors
-    return *_gradient(of_sums, *given), _table_gradient(of_sums, *given), None, None, None
+def _of_sums(ctx: Any, of_sums: Tensor) -> list[Tensor | None]:
+    given = list(ctx.saved_tensors)
+    return [*_gradient(of_sums, given), _table_gradient(of_sums, given), None, None, None]
 
 
-def _of_gradient(ctx: Any, *changes: Tensor | None) -> tuple[Tensor | None, ...]:
-    given = ctx.saved_tensors
+def _of_gradient(ctx: Any, *changes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
+    of_sums, *given = ctx.saved_tensors
     known = [
         torch.zeros_like(value) if change is None else change
-        for change, value in zip(changes, given[1:4], strict=True)
+        for change, value in zip(changes, given[:3], strict=True)
     ]
-    return *_second_gradient(*known, *given), None, None, None
+    of_of_sums, *of_given = _second_gradient(known, of_sums, given)
+    return of_of_sums, [*of_given, None, None, None]
 
 
 _sums.register_autograd(_of_sums, setup_context=_keep)
@@ -226,24 +188,15 @@ _gradient.register_autograd(_of_gradient, setup_context=_keep)
 class _Call:
     """The arguments of one evaluation in the order in which the code reads them."""
 
-    def __init__(
-        self,
-        weights: Tensor,
-        polyadics: Tensor,
-        features: Tensor,
-        table: Tensor,
-        first: Tensor,
-        neighbours: Tensor,
-        mask: Tensor,
-    ):
+    def __init__(self, given: Sequence[Tensor]):
+        weights, polyadics, features, table, first, neighbours, mask = map(_aligned, given)
         self.atoms, width = neighbours.shape
         self.threads = threads_for(self.atoms, self.atoms * width)
         self.shape = (self.atoms, polyadics.shape[2], features.shape[2])
-        ranks = (_rank(of.shape[1]) for of in (polyadics.mT, features))
+        ranks = (_rank(components) for components in (polyadics.shape[2], features.shape[1]))
         code = _code(features.dtype, features.shape[2], *ranks)
         self._code = dict(zip(_FUNCTIONS, code, strict=True))
-        given = (first, neighbours, mask, weights, polyadics, table, features)
-        self._kept = [_aligned(tensor) for tensor in given]
+        self._kept = (first, neighbours, mask, weights, polyadics, table, features)
         self._edges = _Edges(width, *(tensor.data_ptr() for tensor in self._kept))
 
     def empty_sums(self) -> Tensor:
