@@ -96,6 +96,32 @@ def test_gradient_of_a_gradient_is_that_of_the_equation(given, threads, pooled, 
         torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-9)
 
 
+def test_numbers_may_lie_in_any_order(given):
+    """Not in one piece, and beginning between the addresses of vectors."""
+    leaves = ("weights", "table")
+
+    def results():
+        total = sum((value**2).sum() for value in grid_sums.neighbour_sums(**given))
+        edges, table = torch.autograd.grad(
+            total, [given[name] for name in leaves], create_graph=True
+        )
+        (twice,) = torch.autograd.grad((edges**2).sum(), given["table"])
+        return edges, table, twice
+
+    expected = results()
+    for name in leaves:
+        value = given[name].detach()
+        turned = value.mT.contiguous().mT
+        given[name] = turned.requires_grad_()
+    for found, known in zip(results(), expected, strict=True):
+        torch.testing.assert_close(found, known, rtol=1e-12, atol=1e-12)
+    places = torch.empty(given["table"].numel() + 1, dtype=torch.float64)[1:]
+    shifted = places.view(given["table"].shape).copy_(given["table"].detach())
+    given["table"] = shifted.requires_grad_()
+    for found, known in zip(results(), expected, strict=True):
+        torch.testing.assert_close(found, known, rtol=1e-12, atol=1e-12)
+
+
 def test_other_devices_and_precisions_have_no_code():
     model = Camp(CampSettings(channels=3), species=[1, 8])
     assert grid_sums.can_compile(model, torch.device("cpu"), torch.float32)

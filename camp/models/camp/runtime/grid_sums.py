@@ -108,9 +108,9 @@ def _gradient(of_sums: Tensor, given: Sequence[Tensor]) -> tuple[Tensor, Tensor,
     """∂Ψ/∂w, ∂Ψ/∂D and ∂Ψ/∂h, with S as given."""
     call = _Call(given)
     weights, polyadics, features, *_ = given
-    of_edges = torch.zeros_like(weights), torch.zeros_like(polyadics)
+    of_edges = _zeros(weights), _zeros(polyadics)
     of_features = call.copies(features)
-    call.run("gradient", of_sums, *of_edges, of_features)
+    call.run("gradient", _aligned(of_sums), *of_edges, of_features)
     return *of_edges, _total(of_features)
 
 
@@ -119,7 +119,7 @@ def _table_gradient(of_sums: Tensor, given: Sequence[Tensor]) -> Tensor:
     """∂Ψ/∂T, with S as given."""
     call = _Call(given)
     of_table = call.copies(given[3])
-    call.run("table_gradient", of_sums, of_table)
+    call.run("table_gradient", _aligned(of_sums), of_table)
     return _total(of_table)
 
 
@@ -130,9 +130,10 @@ def _second_gradient(
     """Of Ψ's derivative along a change of w, D and h: that with respect to S, w, D, h and T."""
     call = _Call(given)
     weights, polyadics, features, table, *_ = given
-    sums, of_edges = call.empty_sums(), (torch.zeros_like(weights), torch.zeros_like(polyadics))
+    sums, of_edges = call.empty_sums(), (_zeros(weights), _zeros(polyadics))
     shared = call.copies(features), call.copies(table)
-    call.run("second_gradient", of_sums, *changes, sums, *of_edges, *shared)
+    known = map(_aligned, (of_sums, *changes))
+    call.run("second_gradient", *known, sums, *of_edges, *shared)
     return sums, *of_edges, _total(shared[0]), _total(shared[1])
 
 
@@ -209,10 +210,9 @@ class _Call:
         return Copies(like.new_empty(self.threads, *like.shape), items=lanes)
 
     def run(self, name: str, *arguments: Tensor | Copies) -> None:
-        """One of the functions."""
-        known = [_aligned(given) if isinstance(given, Tensor) else given for given in arguments]
+        """One of the functions; it writes into arguments, which are aligned."""
         steps = Steps()
-        steps.add(self._code[name], self._edges, *known)
+        steps.add(self._code[name], self._edges, *arguments)
         steps.run_between_torch(self.atoms, self.threads)
 
 
@@ -220,6 +220,11 @@ def _aligned(tensor: Tensor) -> Tensor:
     """The same in one piece that begins where a vector register can be loaded from."""
     tensor = tensor.contiguous()
     return tensor.clone() if tensor.data_ptr() % VECTOR_BYTES else tensor
+
+
+def _zeros(like: Tensor) -> Tensor:
+    """In one piece, even where the other is not."""
+    return like.new_zeros(like.shape)
 
 
 def _total(copies: Copies) -> Tensor:

@@ -57,9 +57,9 @@ class TabulatedCamp(TabulatedModel[Camp]):
         if compiled := self.compiled_for(edges):
             # Keeps nothing of an edge, and so needs no chunks.
             return compiled(edges)
-        of = edges.vectors
+        device, dtype = edges.vectors.device, edges.vectors.dtype
         if isinstance(self.splines, GridTables) and grid_sums.can_compile(
-            self.model, of.device, of.dtype
+            self.model, device, dtype
         ):
             sums = self._sums_on_grid(edges, self.splines.tables)
         elif slots_per_chunk is None and edges.reverse is not None:
