@@ -13,7 +13,8 @@ BASE_PYTHON = $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)')
 CONFIG ?= config/quick.yaml
 CORES ?= all
 ARGS ?=
-SCALE := $(shell sed -n 's/^scale: *//p' $(CONFIG))
+# Of several files the last one says.
+SCALE := $(lastword $(shell sed -n 's/^scale: *//p' $(CONFIG)))
 # The stamp carries the content of both files, so other pins are another environment.
 STAMP := .venv/installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c -16)
 
