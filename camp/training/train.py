@@ -12,12 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from ase import Atoms
-from pytorch_lightning.callbacks import (
-    Callback,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
@@ -26,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from camp.data.dataset import GraphDataset
 from camp.data.statistics import statistics_of
 from camp.errors import InputError
-from camp.files import locked, read_json, write_json, writing
+from camp.files import locked, write_json, writing
 from camp.potential.potential import Potential
 from camp.potential.saving import model_hash, save
 from camp.settings import Run, TrainingJob
@@ -45,21 +40,25 @@ from camp.training.callbacks import (
 )
 from camp.training.checkpoints import (
     LAST,
-    PREVIOUS,
     KeepPrevious,
     finished_checkpoint,
     keep_finished,
     newest_checkpoint,
 )
 from camp.training.compiled import can_compile
+from camp.training.folder import (
+    BEST_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    SUMMARY_FILE,
+    MarkedCheckpoints,
+    check_interrupted,
+    finished_summary,
+    move_aside,
+)
 from camp.training.initial import new_potential, started_potential
 from camp.training.interpolated import is_worth_a_grid, is_worth_tables
 from camp.training.module import TrainingModule
-
-MODEL_FILE = "model.safetensors"
-SUMMARY_FILE = "training.json"
-METRICS_FILE = "metrics.csv"
-BEST_FILE = "best-so-far.safetensors"
 
 
 def asked_for(
@@ -160,7 +159,7 @@ def train(
         newest, content = newest_checkpoint(out)
         known = content.get("training", [])
         summaries = {
-            seed: _finished(folder, asked[seed], resume)
+            seed: finished_summary(folder, asked[seed], resume)
             for seed, folder in folders.items()
             if (folder / MODEL_FILE).exists() and asked[seed].identity not in known
         }
@@ -170,9 +169,9 @@ def train(
             identities = [one.identity for one in wanted.values()]
             if newest:
                 ours = known == identities
-                _check_interrupted(out, content, [*wanted.values()], ours, resume, set_aside)
+                check_interrupted(out, content, [*wanted.values()], ours, resume, set_aside)
                 if not ours:
-                    _set_aside(out)
+                    move_aside(out)
                     newest = None
             if newest is None and resume:
                 newest, content = finished_checkpoint(out)
@@ -319,7 +318,7 @@ class _Training:
             strategy="ddp" if devices > 1 else "auto",
             max_epochs=self.settings.training.epochs,
             callbacks=[
-                _Identity([*self.asked.values()]),
+                MarkedCheckpoints([*self.asked.values()]),
                 LearningRateMonitor(),
                 self.tables,
                 self.memory,
@@ -395,67 +394,3 @@ def _may_compile() -> bool:
     if not possible:
         print("no C++ compiler found: training runs uncompiled", file=sys.stderr)
     return possible
-
-
-def _finished(out: Path, asked: Asked, resume: bool) -> dict[str, Any]:
-    """The summary of a finished training, if it is the one that is asked for."""
-    other = ""
-    if resume:
-        summary = read_json(out / SUMMARY_FILE)
-        if summary.get("identity") == asked.identity:
-            return summary
-        other = f" with other settings, data or code{asked.differences(summary.get('asked'))}"
-    raise InputError(f"{out} holds a finished training{other}; choose another --out, or delete it")
-
-
-class _Identity(Callback):
-    """Marks checkpoints with the trainings they belong to."""
-
-    def __init__(self, asked: Sequence[Asked]):
-        self.asked = asked
-
-    def on_save_checkpoint(self, trainer, module, checkpoint) -> None:
-        checkpoint["training"] = [one.identity for one in self.asked]
-        checkpoint["asked"] = [one.record() for one in self.asked]
-
-
-def _check_interrupted(
-    out: Path,
-    content: Mapping[str, Any],
-    asked: Sequence[Asked],
-    ours: bool,
-    resume: bool,
-    set_aside: bool,
-) -> None:
-    """Refuse a folder with an interrupted training, unless it may be continued or moved away.
-
-    :param content: of its checkpoint.
-    :param ours: whether it is of the trainings that are asked for.
-    :raises InputError: it may not.
-    """
-    if ours and not resume:
-        raise InputError(
-            f"{out} holds an interrupted training; continue it with --resume, or choose another "
-            "--out"
-        )
-    if not ours and not set_aside:
-        records = [*content.get("asked", []), None]
-        raise InputError(
-            f"{out} holds an interrupted training with other settings, data or code"
-            f"{asked[0].differences(records[0])}; choose another --out, or move it away with "
-            "--set-aside"
-        )
-
-
-def _set_aside(out: Path) -> None:
-    """Move an interrupted training out of the way."""
-    number = 1 + sum(1 for _ in out.glob("superseded-*"))
-    aside = out / f"superseded-{number}"
-    aside.mkdir()
-    for name in (LAST, PREVIOUS, METRICS_FILE, BEST_FILE):
-        if (out / name).exists():
-            (out / name).rename(aside / name)
-    print(
-        f"{out} held a training with other settings, data or code; moved to {aside}",
-        file=sys.stderr,
-    )

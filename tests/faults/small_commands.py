@@ -18,7 +18,7 @@ from ase.io import write
 
 from camp.md.trajectory import number_of_frames, read_trajectory
 from camp.training.checkpoints import newest_checkpoint
-from camp.training.train import MODEL_FILE
+from camp.training.folder import MODEL_FILE
 from tests.md.test_simulate import CRYSTAL, copper
 from tests.training.small_training import clusters, metrics, settings
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from camp.training.checkpoints import FINISHED, LAST
-from camp.training.train import METRICS_FILE, MODEL_FILE, SUMMARY_FILE
+from camp.training.folder import METRICS_FILE, MODEL_FILE, SUMMARY_FILE
 from tests.faults.small_commands import after_each_step, at_step, last_line, run, start
 
 SIGNALS = (signal.SIGTERM, signal.SIGKILL)

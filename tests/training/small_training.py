@@ -12,8 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from camp.models.camp.settings import CampSettings
 from camp.settings import TrainingJob, TrainingSettings
+from camp.training.folder import METRICS_FILE
 from camp.training.module import TrainingModule
-from camp.training.train import METRICS_FILE
 
 SMALL = CampSettings(
     cutoff=4, channels=3, max_rank=1, layers=2, radial_hidden=[3], readout_hidden=[3]

@@ -6,7 +6,8 @@ import torch
 import camp
 from camp.models.cace.settings import CaceSettings
 from camp.models.carnet.settings import CarNetSettings
-from camp.training.train import MODEL_FILE, train
+from camp.training.folder import MODEL_FILE
+from camp.training.train import train
 from tests.training.small_training import clusters, interrupted_in, metrics, settings
 
 # CAMP is tried in test_training.py.

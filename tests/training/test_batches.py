@@ -11,7 +11,8 @@ from camp.errors import InputError
 from camp.settings import load_training
 from camp.training import interpolated
 from camp.training.batches import _Endless
-from camp.training.train import METRICS_FILE, MODEL_FILE, train
+from camp.training.folder import METRICS_FILE, MODEL_FILE
+from camp.training.train import train
 from tests.training.small_training import clusters, interrupted_in, metrics, settings
 
 

@@ -7,7 +7,8 @@ from ase import Atoms
 import camp
 from camp.cli import main
 from camp.errors import InputError
-from camp.training.train import MODEL_FILE, train
+from camp.training.folder import MODEL_FILE
+from camp.training.train import train
 from tests.training.small_training import clusters, labelled, metrics, settings
 
 

@@ -11,8 +11,9 @@ from ase import Atoms
 import camp
 from camp.settings import Stage, TrainingSettings
 from camp.training import module
+from camp.training.folder import MODEL_FILE, SUMMARY_FILE
 from camp.training.optimisers import FEWEST_CHANNELS, make_optimizer, plateaus, rate_factor
-from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
+from camp.training.train import train
 from tests.training.small_training import clusters, interrupted_in, metrics, settings
 
 

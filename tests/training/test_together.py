@@ -10,8 +10,9 @@ import camp
 from camp.data.dataset import GraphDataset
 from camp.errors import InputError
 from camp.training.compiled import TracedLoss
+from camp.training.folder import MODEL_FILE, SUMMARY_FILE
 from camp.training.module import TrainingModule
-from camp.training.train import MODEL_FILE, SUMMARY_FILE, train
+from camp.training.train import train
 from tests.training.small_training import (
     SETTINGS,
     TINY,

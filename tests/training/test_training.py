@@ -17,6 +17,7 @@ from camp.data.dataset import GraphDataset
 from camp.data.labelled import LabelledBatch, collate
 from camp.errors import InputError
 from camp.evaluation.comparison import Comparison, evaluation_record
+from camp.files import locked
 from camp.graph import batch_graphs, build_graph
 from camp.memory import PeakMemory
 from camp.potential.derivatives import Results
@@ -24,16 +25,10 @@ from camp.targets import ENERGY, FORCES
 from camp.training.average import decay, update_average
 from camp.training.callbacks import EarlyEnd
 from camp.training.compiled import TracedLoss
+from camp.training.folder import BEST_FILE, METRICS_FILE, MODEL_FILE, SUMMARY_FILE
 from camp.training.loss import training_loss
 from camp.training.module import TrainingModule
-from camp.training.train import (
-    BEST_FILE,
-    METRICS_FILE,
-    MODEL_FILE,
-    SUMMARY_FILE,
-    locked,
-    train,
-)
+from camp.training.train import train
 from tests.training.small_training import (
     SETTINGS,
     SMALL,
