@@ -18,7 +18,7 @@ from camp.training.compiled import TracedLoss
 from camp.training.initial import new_potential
 from camp.training.module import TrainingModule
 from camp.training.sets import read_sets
-from tests.training.small_training import SETTINGS, clusters
+from tests.training.small_training import SETTINGS, TINY, clusters
 
 LABELS = ("energy", "forces")
 
@@ -51,7 +51,8 @@ def job(tmp_path):
         config = {
             **{part: str(tmp_path / f"{part}.xyz") for part in content},
             "model": {"channels": 4, "max_rank": 1, "layers": 1, "cutoff": 4.0},
-            "training": {"max_epochs": 2, "compile": False, "ema_start": 1},
+            # Epochs are between validations, and these far apart by default.
+            "training": {"max_epochs": 2, "validate_every": 3, "compile": False, "ema_start": 1},
             **settings,
         }
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
@@ -131,7 +132,7 @@ def test_lone_atoms_are_the_baseline_and_not_trained_on(job, tmp_path, capsys):
 
 
 def test_given_energies_come_before_lone_atoms(job, tmp_path):
-    options = {"max_epochs": 1, "compile": False, "atomic_energies": {"Ar": -2.0}}
+    options = {"max_steps": 2, "compile": False, "atomic_energies": {"Ar": -2.0}}
     model = trained(job([lone_atom(-1.5), *clusters(4)], training=options), tmp_path)
     assert model.energy_shift.tolist() == [-2.0]
 
@@ -205,8 +206,9 @@ def test_a_weight_counts_as_often_as_the_structure(compiled):
     twice = [*frames, frames[1]]
     frames[1] = frames[1].copy()
     frames[1].calc, frames[1].info["config_weight"] = twice[1].calc, 2.0
-    potential = new_potential(SETTINGS, GraphDataset(twice, 4.0), seed=1)
-    module = TrainingModule([potential], SETTINGS.training)
+    job = SETTINGS.model_copy(update={"model": TINY})
+    potential = new_potential(job, GraphDataset(twice, 4.0), seed=1)
+    module = TrainingModule([potential], job.training)
     losses = []
     for structures in (twice, frames):
         dataset = GraphDataset(structures, 4.0)
@@ -223,7 +225,7 @@ def test_weights_by_kind_and_of_single_frames(job, tmp_path):
     for atoms, kind in zip(frames, ["a", "b", "a", "b"], strict=True):
         atoms.info["config_type"] = kind
     frames[3].info["config_weight"] = 0.5
-    options = {"max_epochs": 1, "compile": False, "config_weights": {"b": 3.0}}
+    options = {"max_steps": 2, "compile": False, "config_weights": {"b": 3.0}}
     config = load_training(job(frames, training=options))
     found = [weight_of(atoms) for atoms in read_sets(config).training]
     assert found == [1.0, 3.0, 1.0, 1.5]
