@@ -32,6 +32,7 @@ from camp.training.train import train
 from tests.training.small_training import (
     SETTINGS,
     SMALL,
+    TINY,
     clusters,
     interrupted_in,
     kinds_of_checkpoints,
@@ -102,7 +103,7 @@ def test_traced_step_equals_the_plain_one():
 def test_step_is_traced_in_the_background_once(monkeypatch):
     """Then calls have it ready, and give what plain steps do."""
     dataset = GraphDataset(clusters(3), 4.0)
-    potential = camp.Potential(SMALL, species=[18]).double()
+    potential = camp.Potential(TINY, species=[18]).double()
     module = TrainingModule([potential], SETTINGS.training)
     traced = TracedLoss(module.loss, [potential], backend="eager")
     first, second = collate([dataset[0], dataset[1]]), collate([dataset[1], dataset[2]])
