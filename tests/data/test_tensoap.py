@@ -13,8 +13,15 @@ from camp.targets import resolve
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
-# Symmetric in all indices, as d³E/dF³ is: from its ten numbers.
-BETA = {"xxx": 14.5, "xxz": 0.25, "xyy": 10.75, "xzz": 5.5, "yyz": 0.5, "zzz": 1.0}
+# Symmetric in all indices, as d³E/dF³ is: its numbers by sorted indices, zero elsewhere.
+BETA = {
+    (0, 0, 0): 14.5,
+    (0, 0, 2): 0.25,
+    (0, 1, 1): 10.75,
+    (0, 2, 2): 5.5,
+    (1, 1, 2): 0.5,
+    (2, 2, 2): 1.0,
+}
 
 LIQUID = """3
 Lattice="9.5 0 0 0 9.5 0 0 0 9.5" Properties="species:S:1:pos:R:3" potential="" mu="  1.75e+00   \
@@ -27,7 +34,7 @@ H 5.25 44.0 14.5
 
 
 def beta() -> np.ndarray:
-    of = [BETA.get("".join(sorted(indices)), 0.0) for indices in product("xyz", repeat=3)]
+    of = [BETA.get(tuple(sorted(indices)), 0.0) for indices in product(range(3), repeat=3)]
     return np.reshape(of, (3, 3, 3))
 
 
