@@ -42,6 +42,10 @@ def impossible(scale: Scale, given: Json) -> Complaints:
         yield from _under(["references", name], _source(scale, reference))
         if reference.msd is not None and not Path(file := scale.path(reference.msd)).is_file():
             yield ["references", name, "msd"], f"is '{file}', and there is no such file"
+    named = {architecture: task for task in scale.tasks.values() for architecture in task.models}
+    for index, architecture in enumerate(scale.only or []):
+        if architecture not in named:
+            yield ["only", index], _no("architecture of a task", architecture, named)
     for index, wanted in enumerate(scale.speed.simulations):
         if wanted not in scale.simulations:
             no = _no("simulation of this scale", wanted, scale.simulations)

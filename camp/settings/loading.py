@@ -47,7 +47,7 @@ def load_scale(
     scale = Scale.model_validate(_with_inherited(everything.content))
     for keys, complaint in impossible(scale, given.content):
         raise everything.error(keys, complaint)
-    return scale
+    return scale.reduced()
 
 
 def _read_named(file: Path, section: type[TaskData] | type[SimulationConditions]) -> Layer:

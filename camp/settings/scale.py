@@ -137,6 +137,11 @@ class Scale(Settings):
         default_factory=lambda: [default_architecture()],
         description="architectures of every task that does not name its own",
     )
+    only: Annotated[list[ArchitectureName], Field(min_length=1), Different] | None = Field(
+        None,
+        description="of the architectures of all tasks those that are made, with tasks and "
+        "simulations that have one of them: `--config only=[camp]`; null: all",
+    )
     seeds: Seeds = Field([], description="one training for each (with `weights: own`)")
     recipe: RecipeName | None = Field(
         None,
@@ -160,6 +165,35 @@ class Scale(Settings):
     )
     references: dict[ReferenceName, ReferenceSettings] = Field({}, description="by name")
     speed: SpeedSettings = Field(SpeedSettings(), description="whose speed is measured")
+
+    def reduced(self) -> Self:
+        """What is left of it with the architectures of ``only``."""
+        if self.only is None:
+            return self
+        wanted = {*self.only}
+        tasks = {
+            name: task.model_copy(update={"models": kept})
+            for name, task in self.tasks.items()
+            if (kept := {name: m for name, m in task.models.items() if name in wanted})
+        }
+        simulations = {
+            name: simulation
+            for name, simulation in self.simulations.items()
+            if simulation.model in wanted
+        }
+        speed = [name for name in self.speed.simulations if name in simulations]
+        topics = {
+            kind: topic if topic in {*tasks, *simulations} else None
+            for kind, topic in self.notebooks
+        }
+        return self.model_copy(
+            update={
+                "tasks": tasks,
+                "simulations": simulations,
+                "speed": self.speed.model_copy(update={"simulations": speed}),
+                "notebooks": NotebookSettings(**topics),
+            }
+        )
 
     def runs(self, task: str) -> list[Run]:
         """The models of a task: of its first architecture, of its second, …"""

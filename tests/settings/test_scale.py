@@ -50,6 +50,36 @@ def test_a_simulation_is_made_by_the_architecture_that_it_names(load, spline):
         load(change=change)
 
 
+def test_only_the_architectures_that_are_wanted_are_made(load, spline):
+    """With the tasks and simulations that have one of them."""
+    split = {"train": 10, "validation": 5, "test": 5}
+    start = {"start": {"dataset": "ethanol"}}
+    change = {
+        "tasks": {
+            "md17-ethanol": {"models": {"spline": {}}},
+            "lips-10": {"dataset": "ethanol", "split": split, "models": {"spline": {}}},
+        },
+        "simulations": {
+            "ethanol": {"task": "md17-ethanol", **start},
+            "lips": {"task": "lips-10", **start},
+            "nve-smooth": {"task": "md17-ethanol", "model": "spline", **start},
+        },
+        "speed": {"simulations": ["ethanol", "lips"]},
+        "notebooks": {"training": "lips-10", "trajectory": "ethanol"},
+    }
+    assert [*load(change=change).tasks] == ["lips-10", "md17-ethanol"]
+    scale = load(change=change, overrides={"only": ["camp"]})
+    assert [*scale.tasks] == ["md17-ethanol"]
+    assert names(scale, "md17-ethanol") == ["camp-seed-1", "camp-seed-2"]
+    assert ([*scale.simulations], scale.speed.simulations) == (["ethanol"], ["ethanol"])
+    assert (scale.notebooks.training, scale.notebooks.trajectory) == (None, "ethanol")
+    other = load(change=change, overrides={"only": ["spline"]})
+    assert [*other.tasks] == ["lips-10", "md17-ethanol"]
+    assert [*other.simulations] == ["lips", "nve-smooth"]
+    with pytest.raises(InputError, match=r"only\[0\] is 'cace', no architecture of a task"):
+        load(change=change, overrides={"only": ["cace"]})
+
+
 def test_seeds_of_a_task_win(load):
     scale = load(change={"tasks": {"md17-ethanol": {"seeds": [7]}}})
     assert names(scale, "md17-ethanol") == ["camp-seed-7"]
