@@ -15,13 +15,9 @@ from camp.settings.layers import merge, read_yaml
 from camp.settings.loading import load_scale
 from camp.settings.runs import Run
 from camp.settings.scale import Scale
-from camp.settings.sections import (
-    AnalysisSettings,
-    MdSettings,
-    SplitSettings,
-    Stage,
-    TrainingSettings,
-)
+from camp.settings.sections import SplitSettings
+from camp.settings.simulation import AnalysisSettings, MdSettings
+from camp.settings.training import Stage, TrainingSettings
 
 __all__ = [
     "AnalysisSettings",

@@ -54,6 +54,7 @@ NAME = "a name of letters, digits, '.', '_' and '-'"
 Name = Annotated[str, text(NAME, r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 File = Annotated[str, text("the name of a file")]
 Folder = Annotated[str, text("a folder")]
+Element = Annotated[str, text("the symbol of an element", r"^[A-Z][a-z]?$")]
 PublicFile = Annotated[str, AfterValidator(_registered)]
 
 

@@ -9,15 +9,9 @@ from pydantic import Field, model_validator
 from camp.settings.base import FITTED, NAME, File, Settings, text
 from camp.settings.layers import Layer, Layers, read_yaml
 from camp.settings.model import Model
-from camp.settings.sections import (
-    SIGNS,
-    AnalysisSettings,
-    MdSettings,
-    TargetName,
-    Targets,
-    TensorName,
-    TrainingSettings,
-)
+from camp.settings.sections import SIGNS, TargetName, Targets, TensorName
+from camp.settings.simulation import AnalysisSettings, MdSettings
+from camp.settings.training import TrainingSettings
 from camp.settings.words import refused
 from camp.targets import Sign, Target, resolve
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from camp.files import write_text
-from camp.settings import commands, scale, sections
+from camp.settings import commands, scale, sections, simulation, training
 from camp.settings.architectures import architectures
 from camp.settings.base import FITTED
 from camp.settings.words import Json, expected
@@ -34,7 +34,7 @@ def _between(name: str) -> str:
             f"\n#### `{record.name}`, {record.label}\n\n{table(record.settings)}\n"
             for record in architectures().values()
         )
-    places = [vars(module) for module in (sections, scale, commands)]
+    places = [vars(module) for module in (sections, training, simulation, scale, commands)]
     return table(next(place[name] for place in places if name in place))
 
 

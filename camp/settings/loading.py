@@ -9,7 +9,8 @@ from camp.settings.architectures import architectures, default_architecture
 from camp.settings.checks import impossible
 from camp.settings.layers import Layer, Layers, merge, read_yaml
 from camp.settings.scale import ArchitectureFile, Scale
-from camp.settings.sections import SimulationConditions, TaskData
+from camp.settings.sections import TaskData
+from camp.settings.simulation import SimulationConditions
 from camp.settings.words import Json, Keys, suggestion
 
 # What scales share.

@@ -19,13 +19,13 @@ from camp.settings.sections import (
     ReferenceSettings,
     ResourceSettings,
     Seeds,
-    SimulationConditions,
     SpeedSettings,
     StartSettings,
     TargetName,
     TaskData,
-    TrainingSettings,
 )
+from camp.settings.simulation import SimulationConditions
+from camp.settings.training import TrainingSettings
 from camp.settings.words import refused, suggestion
 
 ScaleName = Annotated[

@@ -3,7 +3,7 @@
 import re
 from itertools import chain
 
-from camp.settings import commands, scale, sections
+from camp.settings import commands, scale, sections, simulation, training
 from camp.settings.base import Settings
 from camp.settings.documentation import with_tables
 
@@ -21,7 +21,7 @@ def test_every_section_is_explained():
     explained = set(re.findall(r"<!-- keys of (\w+) -->", text))
     # What others are made from, and what only a saved model has.
     inner = {"Settings", "ModelSettings", "Source", "TrainingJob", "TaskModelByRecipe"}
-    known = [vars(module).values() for module in (sections, scale, commands)]
+    known = [vars(module).values() for module in (sections, training, simulation, scale, commands)]
     assert explained - {"models"} == {
         one.__name__
         for one in chain.from_iterable(known)
