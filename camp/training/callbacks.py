@@ -45,15 +45,51 @@ def columns(targets: Sequence[str]) -> list[str]:
     return ["epoch", "step", "train_loss", *errors, "learning_rate", "gradient_norm", "seconds"]
 
 
+class Clock(pl.Callback):
+    """How long a training has lasted, earlier runs of the same training included.
+
+    :param shared: of several processes ask the first one before every step, so that all of them
+        end, and change their learning rates, at the same step.
+    """
+
+    def __init__(self, *, shared: bool = False):
+        self.shared = shared
+        self._began = time.monotonic()
+        self._before = 0.0
+        self._told: float | None = None
+
+    def seconds(self) -> float:
+        own = self._before + time.monotonic() - self._began
+        return own if self._told is None else self._told
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Processes have waited for each other until now.
+        self._began = time.monotonic()
+        self._ask(trainer)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._ask(trainer)
+
+    def _ask(self, trainer: pl.Trainer) -> None:
+        if self.shared and trainer.world_size > 1:
+            self._told = None
+            self._told = trainer.strategy.broadcast(self.seconds())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._before = state["seconds"]
+
+
 class MetricsTables(pl.Callback):
     """metrics.csv of each potential: one row per epoch (eV/atom, eV/Å, units of the targets)."""
 
-    def __init__(self, paths: Sequence[Path], targets: Sequence[str]):
+    def __init__(self, paths: Sequence[Path], targets: Sequence[str], clock: Clock):
         self.paths = paths
         self.columns = columns(targets)
+        self.clock = clock
         self.rows: list[list[dict[str, Any]]] = [[] for _ in paths]
-        self.began = time.monotonic()
-        self.seconds_before = 0.0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
@@ -68,7 +104,7 @@ class MetricsTables(pl.Callback):
             row["epoch"] = trainer.current_epoch
             row["step"] = trainer.global_step
             row["learning_rate"] = groups[member]["lr"]
-            row["seconds"] = round(self.seconds(), 2)
+            row["seconds"] = round(self.clock.seconds(), 2)
             self.rows[member].append(row)
             if trainer.is_global_zero:
                 self.write(member)
@@ -81,17 +117,11 @@ class MetricsTables(pl.Callback):
         writer.writerows(self.rows[member])
         write_text(self.paths[member], text.getvalue())
 
-    def seconds(self) -> float:
-        """Time spent training, earlier runs of the same training included."""
-        return self.seconds_before + time.monotonic() - self.began
-
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "seconds": self.seconds()}
+        return {"rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
-        self.seconds_before = state["seconds"]
-        self.began = time.monotonic()
 
 
 class MemoryWatch(pl.Callback):
@@ -120,13 +150,11 @@ class BestAverages(pl.Callback):
     error of the forces.
 
     :param paths: file for each potential, written now and then while it becomes better.
-    :param start: step after which weights are averages.
     :param interval: s, between two times of writing.
     """
 
-    def __init__(self, paths: Sequence[Path], *, start: int, interval: float = 60.0):
+    def __init__(self, paths: Sequence[Path], *, interval: float = 60.0):
         self.paths = paths
-        self.start = start
         self.interval = interval
         self.errors = [math.inf] * len(paths)
         self.weights: list[dict[str, Tensor] | None] = [None] * len(paths)
@@ -136,7 +164,7 @@ class BestAverages(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        if trainer.global_step <= self.start:
+        if not module.has_averages:
             return
         for member, error in enumerate(_errors(trainer, module)):
             if module.active[member] and error < self.errors[member]:

@@ -65,7 +65,9 @@ class TracedLoss:
         parameters = [[p.detach().clone() for p in trained] for trained in self.trained]
         function = self._function(kind, parameters, tensors)
         background = ThreadPoolExecutor(1)
-        self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
+        # Without gradients, as steps call it: with them it would be compiled for these alone.
+        compilation = torch.no_grad()(self._call)
+        self._compiling[kind] = background.submit(compilation, function, parameters, tensors)
         background.shutdown(wait=False)
 
     @property
@@ -185,7 +187,9 @@ class _Precomputed(torch.autograd.Function):
     @staticmethod
     def forward(ctx, owner: TracedLoss, tensors: list[tuple[Tensor, ...]], *flat: Tensor):
         count = len(owner.names)
-        parameters = [flat[k : k + count] for k in range(0, len(flat), count)]
+        # Plain tensors, as what was compiled in the background.
+        values = [parameter.detach() for parameter in flat]
+        parameters = [values[k : k + count] for k in range(0, len(values), count)]
         losses, gradients = owner.losses_and_gradients(parameters, tensors)
         ctx.save_for_backward(*gradients)
         ctx.models = len(parameters)

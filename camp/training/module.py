@@ -184,7 +184,8 @@ class TrainingModule(pl.LightningModule):
         found: dict[str, list[Tensor]] = {}
         with torch.no_grad():
             for batch in batches:
-                for name, error in _given_errors(potential, batch, average.property_of):
+                here = batch.to(self.device)
+                for name, error in _given_errors(potential, here, average.property_of):
                     found.setdefault(name, []).append(error.reshape(-1))
         return {name: float(torch.cat(errors).double().mean()) for name, errors in found.items()}
 
@@ -238,10 +239,15 @@ class TrainingModule(pl.LightningModule):
             return
         optimizer = self.trainer.optimizers[0]
         if stage.restart:
-            restart(optimizer)
+            restart(optimizer, [config.scheduler for config in self.trainer.lr_scheduler_configs])
         if stage.restart or stage.learning_rate:
             for group in optimizer.param_groups:
                 group["lr"] = self._rate
+
+    @property
+    def has_averages(self) -> bool:
+        """Whether averaging has begun, after the start or the last restart."""
+        return self.global_step - self._restarted_at > self.settings.ema_start
 
     @property
     def _rate(self) -> float:
@@ -261,7 +267,8 @@ class TrainingModule(pl.LightningModule):
     def progress(self) -> float:
         """How far the training is, from 0 to 1, by steps or by time, whichever is farther."""
         settings, trainer = self.settings, self.trainer
-        total = settings.max_steps or settings.epochs * int(trainer.num_training_batches)
+        of_epochs = settings.epochs * int(trainer.num_training_batches)
+        total = min(settings.max_steps or of_epochs, of_epochs)
         by_time = self.seconds() / (3600 * settings.max_time) if settings.max_time else 0.0
         return max(self.global_step / max(1, total), by_time)
 

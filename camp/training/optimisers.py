@@ -104,11 +104,13 @@ def rate_factor(
     return warm * (settings.final_rate + (1.0 - settings.final_rate) * left)
 
 
-def restart(optimizer: Optimizer) -> None:
-    """Forget all that the optimizer has learnt of the gradients."""
+def restart(optimizer: Optimizer, schedulers: Sequence[Any]) -> None:
+    """Forget what the optimizer has learnt of the gradients, and its :func:`plateaus` of errors."""
     optimizer.state.clear()
     for group in optimizer.param_groups:
         group.pop("step", None)
+    for scheduler in schedulers:
+        scheduler.restart()
 
 
 def plateaus(
@@ -136,6 +138,10 @@ class _PlateauOfOne(torch.optim.lr_scheduler.ReduceLROnPlateau):
     def __init__(self, optimizer: Optimizer, groups: Iterable[int], **options: Any):
         self.groups = [*groups]
         super().__init__(optimizer, **options)
+
+    def restart(self) -> None:
+        """Compare with errors from now on only."""
+        self._reset()
 
     def _reduce_lr(self, epoch: int) -> None:
         for group in self.groups:

@@ -32,6 +32,7 @@ from camp.training.asked import Asked
 from camp.training.batches import TrainingData
 from camp.training.callbacks import (
     BestAverages,
+    Clock,
     EarlyEnd,
     MemoryWatch,
     MetricsTables,
@@ -226,17 +227,18 @@ class _Training:
             and is_worth_tables(potentials[0], datasets[1], validated),
         )
         paths = [folder / METRICS_FILE for folder in folders.values()]
-        self.tables = MetricsTables(paths, targets)
-        self.module.seconds = self.tables.seconds
+        self.clock = Clock(shared=options.max_time is not None)
+        self.tables = MetricsTables(paths, targets, self.clock)
+        self.module.seconds = self.clock.seconds
         self.memory = MemoryWatch()
         paths = [folder / BEST_FILE for folder in folders.values()]
-        self.best = BestAverages(paths, start=options.ema_start)
+        self.best = BestAverages(paths)
         self.end = EarlyEnd(
             len(folders),
             patience=options.patience,
             max_steps=options.max_steps,
             max_seconds=3600 * options.max_time if options.max_time else None,
-            seconds=self.tables.seconds,
+            seconds=self.clock.seconds,
         )
 
     def run(self, checkpoint: Path | None, devices: int) -> dict[int, dict[str, Any]]:
@@ -268,9 +270,12 @@ class _Training:
             if (summary := self._take_best(member, seed, trainer)) is not None:
                 if len(data.part) < len(data.validation):
                     summary["validated_part"] = len(data.part)
+                    # Lightning has taken it away from there.
+                    self.module.to(trainer.strategy.root_device)
                     summary["whole_validation_errors"] = self.module.errors(
                         member, data.whole_validation()
                     )
+                    self.module.cpu()
                 summaries[seed] = summary
                 if trainer.is_global_zero:
                     self._save(member, summary)
@@ -320,6 +325,7 @@ class _Training:
             callbacks=[
                 MarkedCheckpoints([*self.asked.values()]),
                 LearningRateMonitor(),
+                self.clock,
                 self.tables,
                 self.memory,
                 self.best,
@@ -357,7 +363,7 @@ class _Training:
             "stop_reason": self.end.reasons[member] or self.end.completion(trainer),
             "monitor": self.module.monitored,
             "best_validation_error": error,
-            "seconds": round(self.tables.seconds(), 1),
+            "seconds": round(self.clock.seconds(), 1),
             "seeds_together": list(self.folders),
             **self.memory.peak.record(),
             "device": str(trainer.strategy.root_device),

@@ -12,7 +12,13 @@ import camp
 from camp.settings import Stage, TrainingSettings
 from camp.training import module
 from camp.training.folder import MODEL_FILE, SUMMARY_FILE
-from camp.training.optimisers import FEWEST_CHANNELS, make_optimizer, plateaus, rate_factor
+from camp.training.optimisers import (
+    FEWEST_CHANNELS,
+    make_optimizer,
+    plateaus,
+    rate_factor,
+    restart,
+)
 from camp.training.train import train
 from tests.training.small_training import clusters, interrupted_in, metrics, settings
 
@@ -128,6 +134,46 @@ def test_a_plateau_lowers_all_rates_of_one_model():
     for error in (1.0, 2.0):
         plateau.step(error)
     assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.005, 0.01, 0.005]
+
+
+def test_a_restart_forgets_errors_and_moments():
+    """The next error is the first one to a plateau, and the first step of Adam has length one."""
+    network = torch.nn.Linear(1, 1)
+    options = TrainingSettings(scheduler_factor=0.5, scheduler_patience=0)
+    optimizer = make_optimizer([network], options)
+    plateau = plateaus(optimizer, options, ["a"])[0]["scheduler"]
+    for gradient in (1.0, 100.0):
+        for parameter in network.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        optimizer.step()
+    plateau.step(1.0)
+    restart(optimizer, [plateau])
+    before = network.bias.item()
+    plateau.step(2.0)
+    optimizer.step()
+    rate = options.learning_rate
+    assert optimizer.param_groups[0]["lr"] == rate
+    assert before - network.bias.item() == pytest.approx(rate, rel=1e-4)
+
+
+def test_a_restart_waits_for_averages_anew(tmp_path):
+    """Weights that are no average are not the best ones, however small their error."""
+    options = {"stages": [Stage(epochs=2), Stage(epochs=1, restart=True)], "ema_start": 4}
+    [summary] = train(
+        settings(**options), clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path
+    )
+    errors = [float(row["validation_forces_mae"]) for row in metrics(tmp_path)]
+    # Three steps an epoch: only the second ends with an average.
+    assert errors[2] < errors[1]
+    assert summary["best_validation_error"] == pytest.approx(errors[1], rel=1e-6)
+
+
+def test_a_schedule_ends_with_the_epochs(tmp_path):
+    """Where they are over before max_steps."""
+    chosen = settings(schedule="cosine", max_steps=1000, final_rate=0.01)
+    train(chosen, clusters(6), clusters(3, seed=9), seeds=[1], out=tmp_path)
+    last = float(metrics(tmp_path)[-1]["learning_rate"])
+    assert last < 0.03 * chosen.training.learning_rate
 
 
 def test_stages_change_rate_and_length(tmp_path):

@@ -121,6 +121,24 @@ def test_step_is_traced_in_the_background_once(monkeypatch):
     assert not traced.is_compiling
 
 
+def test_what_is_compiled_in_the_background_is_what_steps_run():
+    """Not compiled a second time by the first call, which has no gradients."""
+    compiled = []
+
+    def backend(graph, _inputs):
+        compiled.append(threading.current_thread())
+        return graph.forward
+
+    dataset = GraphDataset(clusters(2), 4.0)
+    potential = camp.Potential(TINY, species=[18]).double()
+    module = TrainingModule([potential], SETTINGS.training)
+    traced = TracedLoss(module.loss, [potential], backend=backend)
+    traced.prepare([collate([dataset[0], dataset[1]])])
+    traced([collate([dataset[1], dataset[0]])])
+    assert len(compiled) == 1
+    assert compiled[0] is not threading.main_thread()
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A short training, uninterrupted."""
