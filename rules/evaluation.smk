@@ -71,7 +71,7 @@ rule peer:
             for name in ("train.py", "compare.py", "fitting.py", f"train_{w.peer}.py")
         ],
     output:
-        "results/{scale}/rivals/{task}/{peer}-seed-{seed}.json",
+        "results/{scale}/unlabelled/rivals/{task}/{peer}-seed-{seed}.json",
     log:
         "results/{scale}/logs/peer/{task}/{peer}-seed-{seed}.log",
     wildcard_constraints:

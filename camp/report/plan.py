@@ -20,8 +20,9 @@ UNKNOWN = "?"
 class Item:
     """The trainings of an architecture in one task, or the replicas of one simulation.
 
-    ``steps`` are left at most, all jobs together; ``rate`` is measured in steps per second, None if
-    it was not; ``side_by_side`` steps are made at a time.
+    ``steps`` are left at most, all jobs together, and ``limit`` hours where jobs have a time;
+    ``rate`` is measured in steps per second, None if it was not; ``side_by_side`` steps are made at
+    a time.
     """
 
     name: str
@@ -32,15 +33,17 @@ class Item:
     rate: float | None
     device: str
     side_by_side: int = 1
+    limit: float | None = None
 
     @property
     def hours(self) -> float | None:
         """At most, of one device."""
         if self.steps == 0:
             return 0.0
-        if self.rate is None:
-            return None
-        return self.steps / self.side_by_side / self.rate / 3600
+        known = [] if self.limit is None else [self.limit]
+        if self.rate is not None:
+            known.append(self.steps / self.side_by_side / self.rate / 3600)
+        return min(known, default=None)
 
     def row(self) -> tuple[str, ...]:
         return (
@@ -109,8 +112,9 @@ def _training(scale: Scale, task: str, architecture: str, folder: Path) -> Item:
     settings = scale.tasks[task]
     runs = [run for run in scale.runs(task) if run.architecture == architecture]
     together = len(runs) if settings.seeds_together else 1
-    most = _most_steps(settings.split.train, settings.models[architecture].training)
-    done, left, rates = 0, 0, []
+    training = settings.models[architecture].training
+    most = _most_steps(settings.split.train, training)
+    done, left, hours, rates = 0, 0, 0.0, []
     for run in runs:
         steps, seconds = _progress(folder / run.name / "metrics.csv")
         if seconds:
@@ -119,6 +123,7 @@ def _training(scale: Scale, task: str, architecture: str, folder: Path) -> Item:
             done += 1
         else:
             left += max(most - steps, 0)
+            hours += max((training.max_time or 0.0) - seconds / 3600, 0.0)
     unfinished = len(runs) - done
     return Item(
         name=f"{task} ({find_architecture(architecture).label})",
@@ -129,12 +134,14 @@ def _training(scale: Scale, task: str, architecture: str, folder: Path) -> Item:
         rate=sum(rates) / len(rates) if rates else None,
         device=_device(settings.resources),
         side_by_side=together,
+        limit=hours / together if training.max_time else None,
     )
 
 
 def _most_steps(structures: int, training: TrainingSettings) -> int:
     """Steps of one training that does not end early."""
-    most = training.max_epochs * math.ceil(structures / training.batch_size)
+    of_epoch = training.validate_every or math.ceil(structures / training.batch_size)
+    most = training.epochs * of_epoch
     return most if training.max_steps is None else min(most, training.max_steps)
 
 

@@ -1,5 +1,6 @@
 """One scale: everything that the workflow makes, complete with what is said elsewhere."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -101,6 +102,12 @@ class Task(TaskData):
         "structures with the same number of atoms. Worth it where one training leaves a GPU idle",
     )
 
+    def reduced(self, only: Collection[str]) -> Self:
+        """With these architectures only, and without peers if their time is that of another."""
+        models = {name: model for name, model in self.models.items() if name in only}
+        timed = next(iter(self.models)) in only
+        return self.model_copy(update={"models": models, "peers": self.peers if timed else []})
+
 
 class Simulation(SimulationConditions):
     """A simulation of a scale. What is not given is taken from ``simulations.yaml``."""
@@ -170,17 +177,21 @@ class Scale(Settings):
         """What is left of it with the architectures of ``only``."""
         if self.only is None:
             return self
-        wanted = {*self.only}
         tasks = {
-            name: task.model_copy(update={"models": kept})
+            name: reduced
             for name, task in self.tasks.items()
-            if (kept := {name: m for name, m in task.models.items() if name in wanted})
+            if (reduced := task.reduced(self.only)).models
         }
         simulations = {
             name: simulation
             for name, simulation in self.simulations.items()
-            if simulation.model in wanted
+            if simulation.model in self.only
         }
+        references = self.references if simulations else {}
+        of_tasks = [task.dataset for task in tasks.values()]
+        starts = [simulation.start.dataset for simulation in simulations.values()]
+        compared = [reference.dataset for reference in references.values()]
+        used = {*of_tasks, *starts, *compared}
         speed = [name for name in self.speed.simulations if name in simulations]
         topics = {
             kind: topic if topic in {*tasks, *simulations} else None
@@ -188,8 +199,10 @@ class Scale(Settings):
         }
         return self.model_copy(
             update={
+                "datasets": {name: one for name, one in self.datasets.items() if name in used},
                 "tasks": tasks,
                 "simulations": simulations,
+                "references": references,
                 "speed": self.speed.model_copy(update={"simulations": speed}),
                 "notebooks": NotebookSettings(**topics),
             }

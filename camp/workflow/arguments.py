@@ -165,7 +165,7 @@ def labels(scale: Scale, result: str) -> list[str]:
     match result.split("/"):
         case ["references", _]:
             return ["--data-label", scale.datasets[reference_dataset(scale)].data or scale.data]
-        case ["scans", "interlayer", task, _]:
+        case ["scans", "interlayer", task, _] | ["rivals", task, _]:
             return ["--data-label", scale.tasks[task].data]
         case ["scans", _, simulation]:
             return ["--data-label", scale.simulations[simulation].data]

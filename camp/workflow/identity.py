@@ -12,6 +12,7 @@ from camp.md.code import simulation_code
 from camp.report.declarations import FigureDeclaration, TableDeclaration
 from camp.settings import Scale
 from camp.settings.architectures import code_of
+from camp.settings.scale import Task
 
 _READING = ("camp.data.readers",)
 _SPLITTING = (*_READING, "camp.data.splits")
@@ -76,13 +77,18 @@ def of_training(scale: Scale, task: str, architecture: str) -> str:
     return of_step(
         "train",
         {
-            "targets": settings.targets,
+            **_of_labels(settings),
             "model": chosen.model.model_dump(),
             "training": chosen.training.model_dump(),
-            **({"signs": settings.signs} if settings.signs else {}),
         },
         code=code_of(architecture, accelerated=chosen.training.runs_accelerated),
     )
+
+
+def _of_labels(task: Task) -> dict[str, Any]:
+    """What is learnt, and how the files have it."""
+    said = {"keys": task.keys, "units": task.units, "signs": task.signs}
+    return {"targets": task.targets, **{key: value for key, value in said.items() if value}}
 
 
 def of_peer(scale: Scale, task: str) -> str:
@@ -92,7 +98,7 @@ def of_peer(scale: Scale, task: str) -> str:
     return of_step(
         "peer",
         {
-            "targets": settings.targets,
+            **_of_labels(settings),
             "batch_size": training.batch_size,
             "max_time": training.max_time,
         },

@@ -12,7 +12,10 @@ GRAPH_CACHE = "cache/graphs"
 DYNAMICS: Final = "aimd"
 DYNAMICS_LIKE = "lips"
 # What stands under results/<scale>/ with labels, and without them under unlabelled/.
-LABELLED = r"evaluation/[^/]+/[^/]+|md/[^/]+/analysis|speed/[^/]+|scans/.+|references/[^/]+"
+LABELLED = (
+    r"evaluation/[^/]+/[^/]+|rivals/[^/]+/[^/]+-seed-\d+|md/[^/]+/analysis|speed/[^/]+|scans/.+"
+    r"|references/[^/]+"
+)
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -102,8 +105,9 @@ def interlayer_scan_file(scale: Scale, task: str, run: Run) -> str:
 
 
 def together(scale: Scale) -> list[str]:
-    """Tasks of which one job trains all seeds of an architecture."""
-    return [name for name, task in scale.tasks.items() if task.seeds_together]
+    """Tasks of which one job trains all seeds of an architecture, if there are several."""
+    tasks = scale.tasks.items()
+    return [name for name, task in tasks if task.seeds_together and len(task.seeds) > 1]
 
 
 # --- of a simulation ----------------------------------------------------------------------------

@@ -45,8 +45,8 @@ class Salvage:
         for name, (paper, _) in products.tables.items():
             out = paths.table_file(self.scale, name)
             if out in blocked:
-                trainings = self._trainings("training.json")
-                given = options({"trainings": trainings}, "trainings")
+                made = {"trainings": self._trainings("training.json"), "rivals": self._rivals()}
+                given = options(made, *made)
                 _camp("table", name, *given, *_written(out), *found, paper=paper)
         for name, (paper, figure) in products.figures.items():
             out = paths.figure_file(self.scale, name)
@@ -107,6 +107,12 @@ class Salvage:
         """A file of each training that has it, of these tasks or of all."""
         wanted = tasks or self.scale.tasks
         files = [file for task in wanted for file in paths.training_files(self.scale, task, name)]
+        return [file for file in files if Path(file).exists()]
+
+    def _rivals(self) -> list[str]:
+        """Of all tasks, as far as there are any."""
+        tasks = self.scale.tasks if self.scale.weights == "own" else ()
+        files = [file for task in tasks for file in paths.rival_files(self.scale, task)]
         return [file for file in files if Path(file).exists()]
 
     def _scans(self, paper: Paper, figure: FigureDeclaration) -> Iterator[str]:

@@ -61,6 +61,29 @@ def test_hours_follow_from_what_ran(scale, tmp_path):
     assert plan.bytes_now == sum(f.stat().st_size for f in tmp_path.rglob("*.*") if f.is_file())
 
 
+def test_epochs_are_those_of_the_stages_or_of_so_many_steps(scale, tmp_path):
+    change = {"training": {"max_epochs": 7, "validate_every": 4, "max_steps": None}}
+    tasks = {"lips-10": {"models": {"camp": change}}}
+    options = {"seeds": [1], "tasks": tasks}
+    own = load_scale([CONFIG / "quick.yaml"], options, folder=CONFIG)
+    assert item(make_plan(own, tmp_path).trainings, "lips-10 (CAMP)").steps == 7 * 4
+    change["training"] |= {"validate_every": None, "stages": [{"epochs": 2}, {"epochs": 3}]}
+    own = load_scale([CONFIG / "quick.yaml"], options, folder=CONFIG)
+    # Ten structures in batches of two.
+    assert item(make_plan(own, tmp_path).trainings, "lips-10 (CAMP)").steps == 5 * 5
+
+
+def test_hours_are_no_more_than_a_training_may_take(tmp_path):
+    change = {"training": {"max_time": 0.5}}
+    options = {"seeds": [1, 2], "tasks": {"lips-10": {"models": {"camp": change}}}}
+    own = load_scale([CONFIG / "quick.yaml"], options, folder=CONFIG)
+    assert item(make_plan(own, tmp_path).trainings, "lips-10 (CAMP)").hours == pytest.approx(1.0)
+    folder = tmp_path / "training/lips-10/camp-seed-1"
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("epoch,step,seconds\n0,1,900.0\n")
+    assert item(make_plan(own, tmp_path).trainings, "lips-10 (CAMP)").hours == pytest.approx(0.75)
+
+
 def test_seeds_side_by_side_share_the_time(scale, tmp_path):
     for seed in (1, 2, 3):
         folder = tmp_path / f"training/md17-ethanol/camp-seed-{seed}"

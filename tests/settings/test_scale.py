@@ -55,9 +55,13 @@ def test_only_the_architectures_that_are_wanted_are_made(load, spline):
     split = {"train": 10, "validation": 5, "test": 5}
     start = {"start": {"dataset": "ethanol"}}
     change = {
+        "datasets": {"other": {"generate": "water", "frames": 30}},
         "tasks": {
-            "md17-ethanol": {"models": {"spline": {}}},
-            "lips-10": {"dataset": "ethanol", "split": split, "models": {"spline": {}}},
+            "md17-ethanol": {
+                "models": {"camp": {"training": {"max_time": 0.1}}, "spline": {}},
+                "peers": ["mace"],
+            },
+            "lips-10": {"dataset": "other", "split": split, "models": {"spline": {}}},
         },
         "simulations": {
             "ethanol": {"task": "md17-ethanol", **start},
@@ -70,12 +74,16 @@ def test_only_the_architectures_that_are_wanted_are_made(load, spline):
     assert [*load(change=change).tasks] == ["lips-10", "md17-ethanol"]
     scale = load(change=change, overrides={"only": ["camp"]})
     assert [*scale.tasks] == ["md17-ethanol"]
+    assert [*scale.datasets] == ["ethanol"]
+    assert scale.tasks["md17-ethanol"].peers == ["mace"]
     assert names(scale, "md17-ethanol") == ["camp-seed-1", "camp-seed-2"]
     assert ([*scale.simulations], scale.speed.simulations) == (["ethanol"], ["ethanol"])
     assert (scale.notebooks.training, scale.notebooks.trajectory) == (None, "ethanol")
     other = load(change=change, overrides={"only": ["spline"]})
     assert [*other.tasks] == ["lips-10", "md17-ethanol"]
     assert [*other.simulations] == ["lips", "nve-smooth"]
+    # They take as long as the first model, which is not made.
+    assert other.tasks["md17-ethanol"].peers == []
     with pytest.raises(InputError, match=r"only\[0\] is 'cace', no architecture of a task"):
         load(change=change, overrides={"only": ["cace"]})
 

@@ -91,6 +91,17 @@ def test_a_peer_is_trained_again_for_another_time_or_batch_but_not_for_a_label(t
     assert of() != of((f"{training}/batch_size", 1))
 
 
+def test_a_training_is_another_one_with_labels_of_another_name_or_unit(tmp_path):
+    task = "md17-ethanol"
+
+    def of(*changes):
+        return identity.of_training(scale_of(tmp_path, changed(OWN, *changes)), task, "camp")
+
+    assert of() == of((f"tasks/{task}/note", "small"))
+    assert of() != of((f"tasks/{task}/keys", {"energy": "e"}))
+    assert of() != of((f"tasks/{task}/units", {"energy": "Ha"}))
+
+
 def test_a_peer_has_the_threads_and_reasons_of_its_task(tmp_path):
     content = changed(OWN, ("tasks/md17-ethanol/unavailable", {"energy": "a, b"}))
     said = arguments.training_peer(scale_of(tmp_path, content), "md17-ethanol")
@@ -139,6 +150,7 @@ def test_an_analysis_knows_of_what_it_is(own, published):
         ("evaluation/md17-ethanol/camp-seed-1", ("generated (GFN-xTB)", "small; old", None)),
         ("evaluation/md17-aspirin/camp-seed-1", ("real", None, None)),
         ("md/ethanol/analysis", ("generated (GFN-xTB)", "short", "Ethanol, 500 K")),
+        ("rivals/md17-aspirin/mace-seed-1", ("real", None, None)),
         ("speed/ethanol", ("generated (GFN-xTB)", "short", None)),
         ("scans/interlayer/md17-aspirin/camp-seed-1", ("real", None, None)),
         ("scans/dimer/ethanol", ("generated (GFN-xTB)", None, None)),

@@ -68,9 +68,12 @@ def test_half_of_the_outputs_are_no_result(folder):
 
 
 def test_seeds_that_train_together_have_one_job(folder):
-    scale = scale_of(folder, changed(OWN, ("tasks/md17-ethanol/seeds_together", True)))
+    """Unless there is only one."""
+    together = changed(OWN, ("tasks/md17-ethanol/seeds_together", True))
     touch(*MADE[:2])
+    scale = scale_of(folder, changed(together, ("seeds", [1, 2])))
     assert why(scale) == "job train_together md17-ethanol camp was not run"
+    assert why(scale_of(folder, together)) == "job train md17-ethanol camp 1 was not run"
 
 
 def test_what_could_not_be_had_is_the_reason(folder):
