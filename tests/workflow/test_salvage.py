@@ -1,13 +1,14 @@
 """The report of what there is after a failed run."""
 
+from collections import defaultdict
 from pathlib import Path
 
 from camp.report.declarations import Paper, TableDeclaration
 from camp.workflow import paths, salvage
 from camp.workflow.availability import Availability
+from camp.workflow.failures import RulePaths
 from camp.workflow.products import Products
 from tests.workflow.scales import OWN, changed, scale_of
-from tests.workflow.test_failures import RULES
 
 
 def test_a_table_keeps_the_rivals_that_there_are(tmp_path, monkeypatch):
@@ -34,8 +35,9 @@ def test_a_table_keeps_the_rivals_that_there_are(tmp_path, monkeypatch):
     commands = []
     monkeypatch.setattr(salvage, "_camp", lambda *arguments, paper: commands.append(arguments))
     products = Products(Availability(scale, str), {"toy": paper})
+    nothing_ran = defaultdict(lambda: RulePaths(["none"], "none.log"))
     (tmp_path / "reasons").mkdir()
-    report = salvage.Salvage(products, RULES, tmp_path / "reasons")
+    report = salvage.Salvage(products, nothing_ran, tmp_path / "reasons")
     report.write([paths.table_file(scale, "all")])
     [command] = [command for command in commands if command[0] == "table"]
     assert command[command.index("--rivals") + 1] == made
