@@ -92,11 +92,15 @@ def save_tensors(path: str | Path, tensors: "dict[str, Tensor]", name: str, text
     from safetensors.torch import save_file
 
     with atomic_path(path) as temporary:
+        # The library makes files that nobody else may read; others are as the system has them.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             save_file(tensors, temporary, metadata={name: text})
         except SafetensorError as error:
             # The library wraps what the system said, such as a full disk.
             raise InputError(f"cannot write {path}: {error}") from None
+        temporary.chmod(mode)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

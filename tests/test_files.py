@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 
 import pytest
 import torch
@@ -20,6 +21,16 @@ def test_equal_content_is_equal_files(tmp_path):
     with safe_open(tmp_path / "0", framework="pt") as file:
         assert file.metadata() == {"header": 'some "text" in Å\n'}
         assert all(torch.equal(file.get_tensor(name), t) for name, t in tensors.items())
+
+
+def test_models_are_as_readable_as_other_files(tmp_path):
+    """Also for colleagues on a cluster, where the system lets them."""
+    before = os.umask(0o027)
+    try:
+        save_tensors(tmp_path / "model", {"a": torch.ones(1)}, "header", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o640
 
 
 class NotTensors:

@@ -124,7 +124,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     check_device(arguments.device)
     reuse_freed_memory()
     potential = load(arguments.models)
-    parameters = sum(parameter.numel() for parameter in potential.parameters())
+    parameters = potential.trained_parameters
     potential = potential.double() if arguments.dtype == "float64" else potential.float()
     potential = potential.to(arguments.device)
     if arguments.accelerate:

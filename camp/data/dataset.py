@@ -114,6 +114,15 @@ class GraphDataset(Dataset[LabelledGraph]):
         """Atomic numbers (all atoms,), one structure after another."""
         return self._packed["numbers"]
 
+    def labelled(self, name: str) -> int:
+        """How many structures have a label of a target, on some atom at least."""
+        # Numbers and tensors alike: a row for each structure or atom.
+        known = (~self.labels(name).isnan()).reshape(len(self.labels(name)), -1).any(1)
+        if self.targets[name].of_atoms:
+            structure = torch.arange(len(self)).repeat_interleave(self.sizes)
+            return len(structure[known].unique())
+        return int(known.sum())
+
     @property
     def neighbours(self) -> int:
         """Of all atoms together."""

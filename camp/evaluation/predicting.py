@@ -9,6 +9,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from camp.errors import InputError
 from camp.potential.prediction import DEVIATIONS, Predictor
+from camp.targets import TARGETS
 
 
 def with_predictions(
@@ -16,15 +17,15 @@ def with_predictions(
 ) -> list[Atoms]:
     """Copies of the structures with energy, forces and stress as results, and all other targets of
     the model by name in ``info`` or, those of atoms, in ``arrays``; tensors of atoms and those of
-    a rank above two in one row, row-major. Labels are left out. Of an ensemble, ``info`` and
-    ``arrays`` also hold its deviations, under the names :data:`DEVIATIONS`.
+    a rank above two in one row, row-major. Labels of any target are left out. Of an ensemble,
+    ``info`` and ``arrays`` also hold its deviations, under the names :data:`DEVIATIONS`.
 
     :raises InputError: see :meth:`Predictor.evaluate`.
     """
     result = potential.evaluate(list(structures), progress=progress)
     predicted = []
     for number, given in enumerate(structures):
-        atoms = given.copy()
+        atoms = _without_labels(given)
         if potential.predicts_energy:
             results = {"energy": result.energies[number], "forces": result.forces[number]}
             if not np.isnan(result.stresses[number]).any():
@@ -46,6 +47,18 @@ def with_predictions(
     return predicted
 
 
+def _without_labels(given: Atoms) -> Atoms:
+    """A copy without what a file says of any target, lest it be taken for a prediction."""
+    atoms = given.copy()
+    for target in TARGETS.values():
+        place, count = (atoms.arrays, len(atoms)) if target.of_atoms else (atoms.info, 1)
+        for name in target.keys:
+            # Not a number of the same name, such as the angle alpha.
+            if name in place and np.size(place[name]) == count * 3**target.rank:
+                del place[name]
+    return atoms
+
+
 def most_uncertain(
     ensemble: Predictor, structures: Sequence[Atoms], count: int, *, progress: bool = False
 ) -> list[Atoms]:
@@ -63,7 +76,7 @@ def most_uncertain(
     deviations = uncertainty.largest_of_forces
     chosen = []
     for index in np.argsort(-deviations, kind="stable")[:count]:
-        atoms = structures[index].copy()
+        atoms = _without_labels(structures[index])
         atoms.info[DEVIATIONS[1]] = float(deviations[index])
         chosen.append(atoms)
     return chosen

@@ -86,8 +86,7 @@ def exported_network(potential: Potential, dtype: torch.dtype) -> Exported:
     :raises InputError: it predicts no energy, or its architecture has no compiled code.
     """
     record = find_architecture(potential.architecture)
-    if not potential.predicts_energy:
-        raise InputError("the model predicts no energy, and LAMMPS needs forces")
+    potential.require_energy("LAMMPS")
     if record.exported is None:
         raise InputError(f"{record.label} has no compiled code that LAMMPS could use")
     # Converting a module would convert the caller's.

@@ -53,9 +53,10 @@ def benchmark(
     :param replicas: copies of the structure, each with velocities of its own.
     :param seconds: how long to measure each quantity.
     :return: JSON numbers: those of :func:`camp.md.timing.measure` with all that they depend on.
-    :raises InputError: a structure that the model was not made for, several replicas without
-        torchsim, no TorchSim, or see :func:`camp.graph.build_graph`.
+    :raises InputError: a model without energies, a structure that the model was not made for,
+        several replicas without torchsim, no TorchSim, or see :func:`camp.graph.build_graph`.
     """
+    potential.require_energy("a benchmark")
     if engine not in ENGINES:
         raise InputError(f"no engine {engine!r}; choose one of {', '.join(ENGINES)}")
     if replicas > 1 and engine != "torchsim":

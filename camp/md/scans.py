@@ -71,8 +71,9 @@ def interlayer_scan(
     :param labels: task, seed, scale, architecture, weights, data, generated, train_size, note; kept
         with the results.
     :raises InputError: no references with this lattice constant, one without an energy, or a model
-        that does not know carbon.
+        that does not know carbon or predicts no energy.
     """
+    potential.require_energy("a scan")
     energies = _energies_of(references)
     a = _usual_lattice_constant(references) if lattice_constant is None else lattice_constant
     chosen = np.array([abs(b.lattice_constant - a) < TOLERANCE for b in references])
@@ -123,8 +124,9 @@ def dimer_scan(
     :param first: chemical symbol; so is ``second``.
     :param points: about how many.
     :param labels: scale, architecture, weights, data, generated, note; kept with the results.
-    :raises InputError: no element, or one that the model does not know.
+    :raises InputError: no element, one that the model does not know, or a model without energies.
     """
+    potential.require_energy("a scan")
     if unknown := [symbol for symbol in (first, second) if symbol not in atomic_numbers]:
         raise InputError(f"{unknown[0]!r} is no chemical element; give symbols such as C")
     exact = copy.deepcopy(potential).double()

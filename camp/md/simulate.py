@@ -241,8 +241,10 @@ def simulate(
     :param set_aside: move another run out of the way instead of refusing.
     :param machine: what the summary says about device and threads.
     :return: the content of simulation.json.
-    :raises InputError: a structure that cannot be simulated, or another run in the folder.
+    :raises InputError: a model without energies, a structure that cannot be simulated, or another
+        run in the folder.
     """
+    potential.require_energy("a simulation")
     if settings.uncertainty_threshold and not isinstance(potential, Ensemble):
         raise InputError("uncertainty_threshold is for several models; give two or more")
     for number, atoms in enumerate(structures):

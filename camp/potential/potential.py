@@ -106,7 +106,7 @@ class Potential(Predictor):
     def __repr__(self) -> str:
         """What it is, in a few aligned lines; ``model`` has the layers of its network."""
         count = sum(parameter.numel() for parameter in self.model.parameters())
-        trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        trained = self.trained_parameters
         said = {
             "architecture": self.architecture,
             "species": ", ".join(chemical_symbols[number] for number in self.species),

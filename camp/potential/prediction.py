@@ -87,6 +87,16 @@ class Predictor(nn.Module, ABC):
         return ENERGY.name in self.targets
 
     @property
+    def trained_parameters(self) -> int:
+        """How many parameters a training changes."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def require_energy(self, user: str) -> None:
+        """:raises InputError: there is none, and what ``user`` names needs its derivatives."""
+        if not self.predicts_energy:
+            raise InputError(f"the model predicts no energy, and {user} needs forces")
+
+    @property
     def other_targets(self) -> list[str]:
         """Names of the targets beside the energy."""
         return [name for name in self.targets if name != ENERGY.name]

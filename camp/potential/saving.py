@@ -137,6 +137,8 @@ def _load_one(path: Path, options: Mapping[str, str]) -> Potential:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header and tensors of a saved model."""
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; give a model in it, such as model.safetensors")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:

@@ -65,7 +65,7 @@ def read_yaml(path: str | Path) -> Json:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {reason(error)}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold keys with values, such as 'scale: quick'")
+        raise InputError(f"{path}: must hold keys with values, as in 'key: value'")
     return content
 
 

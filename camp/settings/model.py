@@ -42,6 +42,15 @@ def _known(name: str) -> str:
     return name
 
 
+class _KeysOfAll:
+    """For messages: a section of this kind may have the keys of any architecture."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+        named = {key for one in architectures().values() for key in one.settings.model_fields}
+        return {"type": "object", "properties": dict.fromkeys(sorted(named - {*FITTED}), {})}
+
+
 ArchitectureName = Annotated[str, AfterValidator(_known)]
 # Settings of any architecture, as a user gives them.
-Model = Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_of_a_user)]
+Model = Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_of_a_user), _KeysOfAll]

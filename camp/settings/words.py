@@ -79,11 +79,10 @@ def _unknown(
 def _sections_with(key: str, schema: Json) -> list[str]:
     """The sections right inside a schema that have a key."""
     kinds = schema.get("$defs", {})
-    kind_of = {name: one.get("$ref", "") for name, one in schema["properties"].items()}
     return [
         name
-        for name, kind in kind_of.items()
-        if key in kinds.get(kind.rpartition("/")[2], {}).get("properties", {})
+        for name, one in schema["properties"].items()
+        if key in kinds.get(one.get("$ref", "").rpartition("/")[2], one).get("properties", {})
     ]
 
 

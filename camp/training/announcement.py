@@ -32,7 +32,7 @@ def announcement(
         "model": _model(potential, seeds),
         "structures": f"{len(training):,} training, {len(validation):,} validation, of "
         + ", ".join(chemical_symbols[number] for number in potential.species),
-        "targets": ", ".join(f"{name} ({t.unit})" for name, t in training.targets.items()),
+        "targets": ", ".join(_targets(training)),
     }
     if potential.predicts_energy:
         said["baseline"] = _baseline(potential)
@@ -53,11 +53,18 @@ def _device(device: torch.device, devices: int) -> str:
 
 
 def _model(potential: Potential, seeds: Sequence[int]) -> str:
-    count = sum(p.numel() for p in potential.parameters() if p.requires_grad)
     together = f", seeds {', '.join(map(str, seeds))} together" if len(seeds) > 1 else ""
     return (
-        f"{potential.architecture}, {count:,} parameters, cutoff {potential.cutoff:g} Å{together}"
+        f"{potential.architecture}, {potential.trained_parameters:,} parameters, cutoff {potential.cutoff:g} Å{together}"
     )
+
+
+def _targets(training: GraphDataset) -> Iterator[str]:
+    """With their units, and in how many of the structures they are if not in all."""
+    for name, target in training.targets.items():
+        count = training.labelled(name)
+        some = f" in {count:,} of {len(training):,}" if count < len(training) else ""
+        yield f"{name} ({target.unit}){some}"
 
 
 def _baseline(potential: Potential) -> str:

@@ -49,6 +49,7 @@ class TrainingModule(pl.LightningModule):
     :param settings: the ``training`` section of a task's settings.
     :param targets: names of those with labels.
     :param compiled: compile the training step.
+    :param together: trace one step for all potentials, also without compiling it.
     :param interpolated: take radial functions from a grid in training steps.
     :param tabulated: validate averages in their accelerated form, on the CPU.
     """
@@ -62,6 +63,7 @@ class TrainingModule(pl.LightningModule):
         *,
         targets: Sequence[str] = (ENERGY.name, FORCES.name),
         compiled: bool = False,
+        together: bool = True,
         interpolated: bool = False,
         tabulated: bool = False,
     ):
@@ -85,7 +87,7 @@ class TrainingModule(pl.LightningModule):
         self.seconds: Callable[[], float] = lambda: 0.0
         self._stage: Stage | None = settings.stage(0)[1]
         self._traced: TracedLoss | None = None
-        if compiled or len(potentials) > 1:
+        if compiled or (together and len(potentials) > 1):
             backend = "inductor" if compiled else None
             self._traced = TracedLoss(self.loss, potentials, backend=backend)
 

@@ -36,7 +36,14 @@ def test_own_training_needs_only_the_structures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key, section", [("max_time", "training"), ("cutoff", "model"), ("recipe", "training")]
+    "key, section",
+    [
+        ("max_time", "training"),
+        ("cutoff", "model"),
+        ("channels", "model"),
+        ("max_nu", "model"),
+        ("recipe", "training"),
+    ],
 )
 def test_a_key_outside_its_section_is_told_where_it_belongs(tmp_path, key, section):
     path = tmp_path / "mine.yaml"

@@ -1,7 +1,9 @@
 """What a training says before its first step."""
 
+import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from camp.data.dataset import GraphDataset
 from camp.data.statistics import statistics_of
@@ -34,6 +36,25 @@ def test_device_model_data_and_scale():
     mean = statistics.mean_energy_per_atom
     assert float(lines["baseline"].split()[0]) == pytest.approx(mean, rel=1e-5)
     assert float(lines["scale"].split()[0]) == pytest.approx(statistics.rms_force, rel=1e-3)
+
+
+def test_labels_that_are_not_everywhere_are_counted():
+    """A structure whose force is known on one atom has forces."""
+    structures = clusters(4)
+    for atoms in structures[:3]:
+        forces = atoms.get_forces()
+        forces[1:] = np.nan
+        if atoms is not structures[0]:
+            forces[0] = np.nan
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=atoms.get_potential_energy(), forces=forces
+        )
+    data = GraphDataset(structures, 4.0)
+    assert (data.labelled("energy"), data.labelled("forces")) == (4, 2)
+    potential = new_potential(SETTINGS, data, seed=1)
+    device = torch.device("cpu")
+    text = announcement(potential, data, data, SETTINGS.training, device=device)
+    assert "energy (eV), forces (eV/Å) in 2 of 4" in text
 
 
 @pytest.mark.parametrize(

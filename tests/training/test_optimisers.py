@@ -10,7 +10,6 @@ from ase import Atoms
 
 import camp
 from camp.settings import Stage, TrainingSettings
-from camp.training import module
 from camp.training.folder import MODEL_FILE, SUMMARY_FILE
 from camp.training.optimisers import (
     FEWEST_CHANNELS,
@@ -84,7 +83,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(options, tmp_path):
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_another_second_seed_leaves_the_first_alone(options, tmp_path, monkeypatch):
     """Plain steps: that a traced one keeps models apart is a law of its own (test_together)."""
-    monkeypatch.setattr(module, "TracedLoss", lambda *_, **__: None)
+    monkeypatch.setattr("camp.training.train._is_worth_tracing", lambda: False)
     data, chosen = (clusters(6), clusters(3, seed=9)), wide(**options)
     train(chosen, *data, seeds=[1, 2], out=tmp_path)
     train(chosen, *data, seeds=[1, 3], out=tmp_path / "others")
