@@ -48,7 +48,7 @@ class _KeysOfAll:
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
         named = {key for one in architectures().values() for key in one.settings.model_fields}
-        return {"type": "object", "properties": dict.fromkeys(sorted(named - {*FITTED}), {})}
+        return {"type": "object", "properties": {key: {} for key in sorted(named - {*FITTED})}}
 
 
 ArchitectureName = Annotated[str, AfterValidator(_known)]

@@ -54,8 +54,9 @@ def _device(device: torch.device, devices: int) -> str:
 
 def _model(potential: Potential, seeds: Sequence[int]) -> str:
     together = f", seeds {', '.join(map(str, seeds))} together" if len(seeds) > 1 else ""
+    count = potential.trained_parameters
     return (
-        f"{potential.architecture}, {potential.trained_parameters:,} parameters, cutoff {potential.cutoff:g} Å{together}"
+        f"{potential.architecture}, {count:,} parameters, cutoff {potential.cutoff:g} Å{together}"
     )
 
 
