@@ -34,6 +34,9 @@ class Corrugated:
     def double(self):
         return self
 
+    def require_energy(self, _user):
+        pass
+
     def interlayer(self, distance, shift):
         s1, s2 = shift
         waves = sum(np.cos(2 * np.pi * k) for k in (s1, s2, s1 + s2))
