@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from camp.cli.device import positive_count
 from camp.cli.keys import add_keys, given_keys
 from camp.errors import InputError
 
@@ -276,6 +277,7 @@ def _frames(size: Any, frames: int) -> Any:
 
 
 def run_select(arguments: argparse.Namespace) -> None:
+    from camp.data.labels import without_labels
     from camp.data.readers import read_structures, write_structures
     from camp.data.splits import draw, read_split
 
@@ -293,7 +295,12 @@ def run_select(arguments: argparse.Namespace) -> None:
             ensemble = load(arguments.models)
             chosen = most_uncertain(ensemble, structures, arguments.frames)
         else:
-            chosen = draw(structures, arguments.frames, arguments.seed)
+            drawn = draw(structures, arguments.frames, arguments.seed)
+            chosen = [without_labels(atoms) for atoms in drawn]
+        for atoms in chosen:
+            for name, vector, count in zip("abc", atoms.cell, arguments.repeat, strict=True):
+                if count > 1 and not vector.any():
+                    raise InputError(f"a frame has no cell vector {name}, which --repeat repeats")
     except InputError as error:
         raise InputError(f"{arguments.data}: {error}") from None
     write_structures(arguments.out, [atoms.repeat(arguments.repeat) for atoms in chosen])
@@ -305,7 +312,7 @@ def add_select(verbs) -> None:
     )
     parser.add_argument("data", type=Path, help="structures, any supported format")
     parser.add_argument("out", type=Path, help="file to write (.xyz or .xyz.gz)")
-    parser.add_argument("--frames", type=int, required=True, metavar="N")
+    parser.add_argument("--frames", type=positive_count, required=True, metavar="N")
     parser.add_argument(
         "--by",
         choices=("chance", "uncertainty"),
@@ -319,6 +326,6 @@ def add_select(verbs) -> None:
     parser.add_argument("--split", type=Path, help="draw from one part of this split only")
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
     parser.add_argument(
-        "--repeat", type=int, nargs=3, default=(1, 1, 1), metavar="N", help="supercell"
+        "--repeat", type=positive_count, nargs=3, default=(1, 1, 1), metavar="N", help="supercell"
     )
     parser.set_defaults(run=run_select)

@@ -219,7 +219,7 @@ def run_rival(arguments: argparse.Namespace) -> None:
     tensors = [t for t in settings.learnt if t.rank and not t.derivative_of]
     outs = {MEAN: arguments.mean, KERNEL_RIDGE: arguments.kernel_ridge}
     structures = read_structures(settings.data, targets=())
-    split = read_split(settings.split, len(structures))
+    split = read_split(settings.split, structures)
     try:
         found = rival_metrics(structures, split, tensors)
     except InputError as error:

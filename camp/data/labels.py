@@ -10,7 +10,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from camp.cartesian.natural.decomposition import check_symmetry, symmetrised
 from camp.cartesian.voigt import piezoelectric_from_voigt, stiffness_from_voigt
 from camp.errors import InputError
-from camp.targets import Target
+from camp.targets import STRESS, TARGETS, Target
 
 # How far a label may be from its own symmetry, relative to its largest entry; then it is
 # symmetrised, because published tensors are rounded.
@@ -25,11 +25,14 @@ def label(atoms: Atoms, target: Target) -> np.ndarray | None:
     """The label of one structure, float64: target.shape, or (atoms, *target.shape); None if it has
     none. Entries that are not given are NaN.
 
-    Voigt's forms of stress (6), piezoelectric (3 × 6) and elastic tensors (6 × 6) are unfolded.
+    Voigt's forms of stress (6), piezoelectric (3 × 6) and elastic tensors (6 × 6) are unfolded. The
+    stress of a frame without a volume, which some programs write as zero, is none.
 
     :raises InputError: numbers of another shape, not finite but not NaN, or without the symmetry
         of the target; names the key.
     """
+    if target == STRESS and not atoms.cell.volume:
+        return None
     for key in names_of(target):
         found = _find(atoms, key)
         if found is not None:
@@ -55,6 +58,20 @@ def absence(atoms: Atoms, targets: Sequence[Target]) -> str:
         f"{', '.join(found)}); understood are {', '.join(accepted)}, and others by options such as "
         "--energy-key or 'keys' in the settings"
     )
+
+
+def without_labels(given: Atoms) -> Atoms:
+    """A copy without what a file says of any target, under any of its names; what is no label by
+    its size, such as an angle alpha, stays.
+    """
+    atoms = given.copy()
+    for target in TARGETS.values():
+        place, count = (atoms.arrays, len(atoms)) if target.of_atoms else (atoms.info, 1)
+        forms = {3**target.rank, *([size] if (size := _voigt_size(target)) else [])}
+        for name in names_of(target):
+            if name in place and np.size(place[name]) in {count * form for form in forms}:
+                del place[name]
+    return atoms
 
 
 def weight_of(atoms: Atoms) -> float:
@@ -86,6 +103,13 @@ def _find(atoms: Atoms, key: str) -> np.ndarray | float | None:
     return None
 
 
+def _voigt_size(target: Target) -> int | None:
+    """Of the form after Voigt, where a target has one."""
+    if target.rank == 2:
+        return 6 if target.symmetry == "ij=ji" else None
+    return {3: 18, 4: 36}.get(target.rank)
+
+
 def _shaped(found: np.ndarray, key: str, target: Target, atoms: int) -> np.ndarray:
     count = atoms if target.of_atoms else 1
     try:
@@ -93,12 +117,8 @@ def _shaped(found: np.ndarray, key: str, target: Target, atoms: int) -> np.ndarr
     except (ValueError, TypeError):
         raise InputError(f"{key}: no numbers for {count} {target.per}(s)") from None
     size, width = 3**target.rank, values.shape[1]
-    if width == 6 and target.rank == 2 and target.symmetry == "ij=ji":
-        values = np.array([voigt_6_to_full_3x3_stress(row) for row in values])
-    elif width == 18 and target.rank == 3:
-        values = piezoelectric_from_voigt(torch.from_numpy(values.reshape(-1, 3, 6))).numpy()
-    elif width == 36 and target.rank == 4:
-        values = stiffness_from_voigt(torch.from_numpy(values.reshape(-1, 6, 6))).numpy()
+    if width == _voigt_size(target):
+        values = _from_voigt(values)
     elif width != size:
         of_what = f" for each of {atoms} atoms" if target.of_atoms else ""
         raise InputError(f"{key}: {width} numbers{of_what}; {target.name} has {size}")
@@ -109,6 +129,14 @@ def _shaped(found: np.ndarray, key: str, target: Target, atoms: int) -> np.ndarr
         raise InputError(f"{key}{atom}: {values[unusable][0]} is no usable number")
     values = _symmetric(values, key, target)
     return values if target.of_atoms else values[0]
+
+
+def _from_voigt(values: np.ndarray) -> np.ndarray:
+    """(n, 6), (n, 18) or (n, 36) → (n, 3, 3), (n, 3, 3, 3) or (n, 3, 3, 3, 3)."""
+    if values.shape[1] == 6:
+        return np.array([voigt_6_to_full_3x3_stress(row) for row in values])
+    rows = torch.from_numpy(values.reshape(len(values), -1, 6))
+    return (stiffness_from_voigt if rows.shape[1] == 6 else piezoelectric_from_voigt)(rows).numpy()
 
 
 def _symmetric(values: np.ndarray, key: str, target: Target) -> np.ndarray:

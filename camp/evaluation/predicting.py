@@ -7,9 +7,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from camp.data.labels import without_labels
 from camp.errors import InputError
 from camp.potential.prediction import DEVIATIONS, Predictor
-from camp.targets import TARGETS
 
 
 def with_predictions(
@@ -25,7 +25,7 @@ def with_predictions(
     result = potential.evaluate(list(structures), progress=progress)
     predicted = []
     for number, given in enumerate(structures):
-        atoms = _without_labels(given)
+        atoms = without_labels(given)
         if potential.predicts_energy:
             results = {"energy": result.energies[number], "forces": result.forces[number]}
             if not np.isnan(result.stresses[number]).any():
@@ -47,18 +47,6 @@ def with_predictions(
     return predicted
 
 
-def _without_labels(given: Atoms) -> Atoms:
-    """A copy without what a file says of any target, lest it be taken for a prediction."""
-    atoms = given.copy()
-    for target in TARGETS.values():
-        place, count = (atoms.arrays, len(atoms)) if target.of_atoms else (atoms.info, 1)
-        for name in target.keys:
-            # Not a number of the same name, such as the angle alpha.
-            if name in place and np.size(place[name]) == count * 3**target.rank:
-                del place[name]
-    return atoms
-
-
 def most_uncertain(
     ensemble: Predictor, structures: Sequence[Atoms], count: int, *, progress: bool = False
 ) -> list[Atoms]:
@@ -76,7 +64,7 @@ def most_uncertain(
     deviations = uncertainty.largest_of_forces
     chosen = []
     for index in np.argsort(-deviations, kind="stable")[:count]:
-        atoms = _without_labels(structures[index])
+        atoms = without_labels(structures[index])
         atoms.info[DEVIATIONS[1]] = float(deviations[index])
         chosen.append(atoms)
     return chosen

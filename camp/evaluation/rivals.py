@@ -31,13 +31,16 @@ def rival_metrics(
     name, as of :func:`camp.evaluation.tensors.tensor_metrics`: of the isotropic part, or of
     the norm where a tensor has none or its sign is free.
 
-    :raises InputError: scikit-learn is not installed, or a label that cannot be read.
+    :raises InputError: scikit-learn is not installed, a label that cannot be read, or a part
+        without any.
     """
     found: dict[str, dict[str, float]] = {MEAN: {}, KERNEL_RIDGE: {}}
     species = sorted({int(z) for i in split.train for z in structures[i].numbers})
     for target in targets:
         parts = (split.train, split.validation, split.test)
-        sets = [_examples([structures[i] for i in part], target, species) for part in parts]
+        sets = _padded(
+            [_examples([structures[i] for i in part], target, species) for part in parts]
+        )
         known, reference = sets[0][1], sets[-1][1]
         wanted = (ISOTROPIC, NORM) if target.sign == "fixed" else (NORM,)
         names = [name for name in wanted if name in known][:1]
@@ -95,9 +98,20 @@ def _examples(structures: Sequence[Atoms], target: Target, species: Sequence[int
         given = ~np.isnan(rows).reshape(len(rows), -1).any(1)
         labels.append(rows[given])
         features.append(_features(atoms, target, species)[given])
+    if not features:
+        raise InputError(f"a part of the split has no {target.name}")
     size = max(row.shape[1] for row in features)
     padded = [np.pad(rows, ((0, 0), (0, size - rows.shape[1]))) for rows in features]
     return np.concatenate(padded), invariants(target, np.concatenate(labels))
+
+
+def _padded(sets: Sequence[_Examples]) -> list[_Examples]:
+    """With features of the same length in all."""
+    size = max(features.shape[1] for features, _ in sets)
+    return [
+        (np.pad(features, ((0, 0), (0, size - features.shape[1]))), known)
+        for features, known in sets
+    ]
 
 
 def _features(atoms: Atoms, target: Target, species: Sequence[int]) -> np.ndarray:

@@ -58,18 +58,20 @@ def positive_definite(stiffness: np.ndarray) -> np.ndarray:
 def errors(
     name: str, predicted: np.ndarray, reference: np.ndarray, *, from_zero: bool = False
 ) -> dict[str, float]:
-    """MAE, RMSE, mean absolute deviation and relative MAE of what has this name: (m, …) each.
+    """MAE, RMSE, mean absolute deviation and, where that is not 0, relative MAE of what has this
+    name: (m, …) each.
 
     :param from_zero: whether the deviation is that from zero instead of from the mean.
     """
     error, centre = predicted - reference, 0.0 if from_zero else reference.mean(0)
     mae, mad = float(np.abs(error).mean()), float(np.abs(reference - centre).mean())
-    return {
+    found = {
         f"{name}_mae": mae,
         f"{name}_rmse": float(np.sqrt(np.square(error).mean())),
         f"{name}_mad": mad,
-        f"{name}_relative_mae": mae / mad if mad else float("nan"),
     }
+    # References may all be equal, as a single one is.
+    return found | ({f"{name}_relative_mae": mae / mad} if mad else {})
 
 
 def _paired(

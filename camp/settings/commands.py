@@ -23,8 +23,8 @@ class TrainingJob(Settings):
     keys: dict[TargetName, str] = Field(
         {}, description="under which names the files have targets: `{dipole: dipole_au}`"
     )
-    units: dict[TargetName, str] = Field(
-        {}, description="units of targets where they are others than usual; nothing is converted"
+    units: dict[TensorName, str] = Field(
+        {}, description="units of tensors where they are others than usual; nothing is converted"
     )
     signs: dict[TensorName, Sign] = Field({}, description=SIGNS)
     model: Model = Field({}, validate_default=True, description="see above")

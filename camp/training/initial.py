@@ -45,8 +45,8 @@ def started_potential(
 ) -> Potential:
     """A copy of a trained potential, with its scale and baseline, ready to be trained on.
 
-    :raises InputError: species or targets that it does not know, or parameters to freeze that it
-        does not have.
+    :raises InputError: species or targets that it does not know, targets in another unit or with
+        another sign, or parameters to freeze that it does not have.
     """
     potential = copy.deepcopy(start).float()
     known = {chemical_symbols[number] for number in potential.species}
@@ -60,12 +60,16 @@ def started_potential(
     if unknown := sorted(learnt - {*potential.targets}):
         raise InputError(f"the model does not predict {', '.join(unknown)}")
     for name, target in training.targets.items():
-        known_sign = potential.targets[name].sign if name in potential.targets else target.sign
-        if target.sign != known_sign:
-            raise InputError(
-                f"signs: that of {name} is {target.sign}, and {known_sign} in the model; "
-                "fine-tuning keeps it"
-            )
+        known_as = potential.targets.get(name, target)
+        for section, ours, theirs in (
+            ("signs", target.sign, known_as.sign),
+            ("units", target.unit, known_as.unit),
+        ):
+            if ours != theirs:
+                raise InputError(
+                    f"{section}: that of {name} is {ours}, and {theirs} in the model; fine-tuning "
+                    "keeps it"
+                )
     freeze(potential, settings.training.frozen)
     potential.origin.update(
         weights="own",

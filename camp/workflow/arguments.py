@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from camp.settings import Run, Scale
 from camp.settings.sections import PARTS, ResourceSettings
+from camp.targets import ENERGY, FORCES, STRESS
 from camp.workflow.paths import data_file, reference_dataset, split_files
 
 
@@ -68,6 +69,10 @@ def evaluating(scale: Scale, task: str, run: Run) -> list[str]:
     arguments = ["--task", task, *_origin(scale, settings.dataset), *device(settings.resources)]
     if run.weights == "own":
         arguments += [*_seed(run), "--split", *split_files(scale, task), "--part", "test"]
+    # A model knows the names of its own targets, and forces and stress are derivatives.
+    for target in (ENERGY, FORCES, STRESS):
+        if key := settings.keys.get(target.name):
+            arguments += [f"--{target.name}-key", key]
     return [*arguments, *_unavailable(scale, task)]
 
 

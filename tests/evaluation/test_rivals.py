@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 from camp.data.splits import Split
+from camp.errors import InputError
 from camp.evaluation.rivals import (
     KERNEL_RIDGE,
     MEAN,
@@ -34,6 +35,18 @@ def test_features_are_invariants():
     expected = composition(salt, [11, 17])
     np.testing.assert_allclose(composition(salt.repeat(2), [11, 17]), expected)
     assert expected[:3] == pytest.approx([0.5, 0.5, 5.64**3 / 8])
+
+
+def test_molecules_may_have_other_sizes_in_each_part():
+    pytest.importorskip("sklearn", reason="needs scikit-learn (the extra 'rivals')")
+    structures = [molecule(name) for name in ("H2O", "NH3", "CH4", "CH3OH")]
+    for number, atoms in enumerate(structures):
+        atoms.info["dipole"] = np.array([0.0, 0.0, number])
+    split = Split([0, 1], [2], [3])
+    found = rival_metrics(structures, split, [TARGETS["dipole"]])
+    assert np.isfinite(found[KERNEL_RIDGE]["dipole_norm_mae"])
+    with pytest.raises(InputError, match="a part of the split has no dipole"):
+        rival_metrics(structures, Split([0, 1], [], [3]), [TARGETS["dipole"]])
 
 
 def test_kernel_ridge_learns_what_distances_tell():

@@ -46,6 +46,13 @@ def test_mean_prediction_has_the_error_of_the_mean_absolute_deviation():
     assert "dipole_isotropic_mae" not in found
 
 
+def test_one_structure_has_errors_relative_to_nothing():
+    dipole = np.array([[0.0, 0.0, 1.0]])
+    found = tensor_metrics(TARGETS["dipole"], 1.1 * dipole, dipole)
+    assert found["dipole_mae"] == pytest.approx(0.1 / 3)
+    assert "dipole_relative_mae" not in found and np.isfinite([*found.values()]).all()
+
+
 def test_with_a_free_sign_deviations_count_from_zero():
     """Of what has a sign; that of the norm does not change."""
     rng = np.random.default_rng(4)

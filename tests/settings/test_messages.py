@@ -47,6 +47,10 @@ MISTAKES = {
         of_task(signs={"energy": "free"}),
         "md17-ethanol.signs.energy is not a known key; known are: atomic_dipole, dielectric,",
     ),
+    "a unit of what is converted nowhere": (
+        of_task(units={"forces": "kcal/mol/Å"}),
+        "md17-ethanol.units.forces is not a known key; known are: atomic_dipole, dielectric,",
+    ),
     "no such sign": (of_task(signs={"dipole": "any"}), "signs.dipole is 'any'; it must be one of"),
     "generated and kept by a number": (
         {"datasets": {"ethanol": {"generate": "water", "frames": 3, "keep_below": {"a": 1.0}}}},

@@ -64,12 +64,17 @@ def test_numbers_of_one_species_are_taken(tmp_path):
 
 def test_an_evaluation_of_a_training_is_of_its_test_set(tmp_path):
     reason = "the energies have another zero"
-    content = changed(OWN, ("tasks/md17-ethanol/unavailable", {"energy": reason}))
+    content = changed(
+        OWN,
+        ("tasks/md17-ethanol/unavailable", {"energy": reason}),
+        ("tasks/md17-ethanol/keys", {"energy": "e", "forces": "f"}),
+    )
     said = arguments.evaluating(scale_of(tmp_path, content), "md17-ethanol", FIRST)
     found = understood("evaluate", "model", "data", *said)
     assert str(found.split) == "results/small/splits/md17-ethanol.json" and found.part == "test"
     assert (found.seed, found.weights, found.scale) == (1, "own", "small")
     assert found.unavailable == [("energy", reason)] and found.generated
+    assert (found.energy_key, found.forces_key, found.stress_key) == ("e", "f", None)
 
 
 def test_an_evaluation_of_published_weights_is_of_all_frames(published):
@@ -99,7 +104,7 @@ def test_a_training_is_another_one_with_labels_of_another_name_or_unit(tmp_path)
 
     assert of() == of((f"tasks/{task}/note", "small"))
     assert of() != of((f"tasks/{task}/keys", {"energy": "e"}))
-    assert of() != of((f"tasks/{task}/units", {"energy": "Ha"}))
+    assert of() != of((f"tasks/{task}/units", {"dipole": "D"}))
 
 
 def test_a_peer_has_the_threads_and_reasons_of_its_task(tmp_path):
