@@ -1,10 +1,15 @@
 """The verb benchmark: how fast a model is on this machine."""
 
 import argparse
-import math
 from pathlib import Path
 
-from camp.cli.device import add_accelerate, add_device, check_device, positive_count
+from camp.cli.device import (
+    add_accelerate,
+    add_device,
+    check_device,
+    positive_count,
+    positive_number,
+)
 from camp.errors import InputError
 
 
@@ -45,16 +50,6 @@ def run_benchmark(arguments: argparse.Namespace) -> None:
         write_json(arguments.json, record)
 
 
-def _positive(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return seconds
-
-
 def add_benchmark(verbs) -> None:
     parser = verbs.add_parser("benchmark", help="speed of a model on this machine")
     parser.add_argument("model", type=Path, help="model of ours, or a published checkpoint")
@@ -68,6 +63,6 @@ def add_benchmark(verbs) -> None:
         "--replicas", type=positive_count, default=1, metavar="N", help="in one batch (torchsim)"
     )
     parser.add_argument(
-        "--seconds", type=_positive, default=5.0, metavar="S", help="for each quantity (default 5)"
+        "--seconds", type=positive_number, default=5.0, metavar="S", help="of each (default 5)"
     )
     parser.set_defaults(run=run_benchmark)

@@ -1,6 +1,7 @@
 """Where a verb computes: its options, a check of the device, and GPUs of its own."""
 
 import argparse
+import math
 import os
 import socket
 import sys
@@ -50,6 +51,20 @@ def positive_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """The type of an option that measures something.
+
+    :raises argparse.ArgumentTypeError: not a number above zero, or no finite one.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
 
 
 def check_device(device: str) -> None:

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camp.cli.device import add_accelerate, add_device, add_models, check_device
+from camp.cli.device import (
+    add_accelerate,
+    add_device,
+    add_models,
+    check_device,
+    positive_number,
+)
 from camp.errors import InputError
 
 if TYPE_CHECKING:
@@ -206,7 +212,7 @@ def add_analyse(verbs) -> None:
     parser.add_argument(
         "--dump", type=Path, metavar="FILE", help="analyse this trajectory of LAMMPS instead"
     )
-    parser.add_argument("--timestep", type=float, metavar="FS", help="of the dump, fs")
+    parser.add_argument("--timestep", type=positive_number, metavar="FS", help="of the dump, fs")
     parser.add_argument(
         "--msd", type=Path, metavar="CSV", help="mean squared displacements of the reference"
     )

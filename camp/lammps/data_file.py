@@ -57,8 +57,8 @@ def box_of(atoms: Atoms) -> Box:
 
 
 def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Box:
-    """Write a structure as a data file of atom style atomic, with all digits, and its velocities
-    where it has momenta; returns it as written.
+    """Write a structure as a data file of atom style atomic, with all digits and without
+    velocities; returns it as written.
 
     :param elements: chemical symbols of the atom types.
     :raises InputError: an element that is not among them, see :func:`box_of`, or the file cannot

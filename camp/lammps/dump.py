@@ -10,7 +10,10 @@ from ase.data import atomic_masses, atomic_numbers
 from camp.errors import InputError, reason
 from camp.md.trajectory import Trajectory
 
-RECIPE = "write it with: dump NAME all custom N FILE id element xu yu zu"
+RECIPE = (
+    "write it with: dump NAME all custom N FILE id element xu yu zu, and dump_modify NAME element "
+    "with the elements of the types"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def read_dump(path: Path, timestep: float) -> Trajectory:
     for number, frame in enumerate(frames):
         if not np.array_equal(frame.numbers, first.numbers):
             raise InputError(f"{path}, frame {number}: other atoms than in the first")
-        if not np.allclose(frame.cell, first.cell, rtol=0, atol=1e-6):
+        # LAMMPS widens the box where it is not periodic.
+        if not np.allclose(frame.cell[first.pbc], first.cell[first.pbc], rtol=0, atol=1e-6):
             raise InputError(f"{path}, frame {number}: another cell than in the first; use NVT")
     steps = np.array([frame.step for frame in frames])
     if len(set(np.diff(steps))) > 1:

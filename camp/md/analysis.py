@@ -60,7 +60,7 @@ def analyse(
     length = float(first["settings"]["length"])
     fit = fit_window(settings, length)
     read = [
-        read_replica(folder, entry)
+        read_replica(folder, entry, length)
         for folder, summary in summaries
         for entry in summary["replicas"]
     ]

@@ -75,15 +75,7 @@ class Replica:
     def stable_trajectory(self) -> Trajectory:
         """The frames of the stable part, of which there must be one."""
         assert self.trajectory is not None
-        whole, count = self.trajectory, self.stable_frames
-        return replace(
-            whole,
-            times=whole.times[:count],
-            positions=whole.positions[:count],
-            potential_energies=whole.potential_energies[:count],
-            kinetic_energies=whole.kinetic_energies[:count],
-            conserved_energies=whole.conserved_energies[:count],
-        )
+        return self.trajectory.first(self.stable_frames)
 
     @property
     def stable_part(self) -> Frames:
@@ -139,19 +131,21 @@ def read_summaries(folders: Sequence[str | Path]) -> list[tuple[Path, dict[str, 
 
 def _identity(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the replicas of one simulation have in common."""
-    # Compilation and the number of replicas do not change a trajectory.
+    # What does not change a trajectory.
     settings = summary["settings"].items()
+    without = ("replicas", "compile", "save_forces")
     return {
         "model": summary["model_sha256"],
         "structure": summary["structure"],
-        "set of settings": {k: v for k, v in settings if k not in ("replicas", "compile")},
+        "set of settings": {k: v for k, v in settings if k not in without},
     }
 
 
-def read_replica(folder: Path, entry: Mapping[str, Any]) -> Replica:
+def read_replica(folder: Path, entry: Mapping[str, Any], length: float) -> Replica:
     """One replica of a run folder, not judged yet.
 
     :param entry: of the replica in the summary.
+    :param length: ps, of what counts of it: it may have been made longer before.
     :raises InputError: the trajectory is not the one that the summary tells of.
     """
     path = folder / entry["trajectory"]
@@ -165,8 +159,16 @@ def read_replica(folder: Path, entry: Mapping[str, Any]) -> Replica:
             f"{path}: ends at {last / 1000:g} ps, {SUMMARY_FILE} says {entry['time_fs'] / 1000:g} "
             "ps; finish the simulation with camp md"
         )
+    if not explosion and last < 1000.0 * length * (1 - 1e-9):
+        # Left behind when others of its run were made longer.
+        raise InputError(
+            f"{path}: has {last / 1000:g} of {length:g} ps; continue the simulation with camp md"
+        )
     if not np.allclose(np.diff(trajectory.times), trajectory.times[1:2] - trajectory.times[:1]):
         raise InputError(f"{path}: frames are not evenly spaced in time; simulate again")
+    count = int(np.count_nonzero(trajectory.times <= 1000.0 * length * (1 + 1e-9)))
+    if count < len(trajectory.times):
+        return Replica(entry, trajectory.first(count), "")
     return Replica(entry, trajectory, explosion)
 
 

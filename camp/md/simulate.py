@@ -204,8 +204,8 @@ class _Run:
 
     def other_replicas(self, replicas: Sequence[int]) -> list[dict[str, Any]]:
         """What an earlier part of this run wrote about replicas that are not of this part."""
-        path = self.out / SUMMARY_FILE
-        return [entry for entry in _summarised(path) if entry["replica"] not in replicas]
+        known = _summarised(self.out / SUMMARY_FILE, self.identity)
+        return [entry for entry in known if entry["replica"] not in replicas]
 
     def state(self, replica: int, step: int) -> State:
         path = self.out / trajectory_name(replica)
@@ -339,6 +339,13 @@ def _advance_to_the_end(
                 present = list(states)
                 for replica, sample in zip(present, engine.samples(), strict=True):
                     writers[replica].write(sample, run.time(step))
+                    # Also of a run that was interrupted before it could say so.
+                    if (deviation := sample.deviation or 0.0) > most:
+                        run.mark_uncertain(replica, deviation)
+                        del states[replica]
+                if len(states) < len(present):
+                    engine = None
+                    continue
             start = time.perf_counter()
             engine.advance(run.per_sample)
             seconds += time.perf_counter() - start
@@ -363,8 +370,9 @@ def _advance_to_the_end(
             }
             bar.update(run.per_sample)
             bar.set_postfix_str(_postfix(samples.values()))
-    run.speeds |= dict.fromkeys(map(str, replicas), made / seconds)
-    run.save()
+    if made:
+        run.speeds |= dict.fromkeys(map(str, replicas), made / seconds)
+        run.save()
 
 
 def _starting_state(structures: Sequence[Atoms], settings: MdSettings, replica: int) -> State:
@@ -382,9 +390,11 @@ def _is_record(known: Any) -> bool:
     return isinstance(speeds, dict) and all(isinstance(v, int | float) for v in speeds.values())
 
 
-def _summarised(path: Path) -> list[dict[str, Any]]:
-    """The replicas in a summary, if there is one."""
+def _summarised(path: Path, identity: str) -> list[dict[str, Any]]:
+    """The replicas in a summary, if there is one of this run."""
     content = read_json(path) if path.exists() else {"replicas": []}
+    if isinstance(content, dict) and content.get("run", identity) != identity:
+        return []
     entries = content.get("replicas") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict)

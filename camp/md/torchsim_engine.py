@@ -317,7 +317,7 @@ class _Batch:
         """With copies of what samples need."""
         state = copy.copy(self.state)
         state.positions, state.momenta = state.positions.cpu(), state.momenta.cpu()
-        state.energy = state.energy.cpu()
+        state.energy, state.forces = state.energy.cpu(), state.forces.cpu()
         chains = None if self.chains is None else self.chains.each(Tensor.cpu)
         return replace(self, state=state, kinetic=self.kinetic.cpu(), chains=chains)
 

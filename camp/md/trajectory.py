@@ -8,7 +8,7 @@ a frame loses this frame and nothing else.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,17 @@ class Trajectory:
     potential_energies: np.ndarray  # (frames,) eV
     kinetic_energies: np.ndarray  # (frames,) eV
     conserved_energies: np.ndarray  # (frames,) eV, see :class:`camp.md.states.Sample`
+
+    def first(self, count: int) -> "Trajectory":
+        """So many frames of it."""
+        return replace(
+            self,
+            times=self.times[:count],
+            positions=self.positions[:count],
+            potential_energies=self.potential_energies[:count],
+            kinetic_energies=self.kinetic_energies[:count],
+            conserved_energies=self.conserved_energies[:count],
+        )
 
 
 class Writer:

@@ -47,6 +47,16 @@ def test_frames_in_the_order_of_ids(tmp_path):
     np.testing.assert_array_equal(found.cell, 10 * np.eye(3))
 
 
+def test_a_box_may_widen_where_it_is_not_periodic(tmp_path):
+    """As LAMMPS lets it around a molecule or a slab."""
+    path = tmp_path / "dump"
+    wider = written({10: positions(1)}, bounds="pp pp mm")
+    end = wider.rindex("0 10\n")
+    wider = wider[:end] + "-2 12\n" + wider[end + len("0 10\n") :]
+    path.write_text(written({0: positions(0)}, bounds="pp pp mm") + wider)
+    assert read_dump(path, 1.0).times.tolist() == [0, 10]
+
+
 def test_what_a_killed_and_continued_run_leaves(tmp_path):
     """Half a frame at the end does not count, and a step that comes twice counts once."""
     path = tmp_path / "dump"

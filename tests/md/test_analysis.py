@@ -370,6 +370,27 @@ def test_bad_folders(tmp_path, salt):
         analyse([going_on], settings(), LABELS)
 
 
+def test_replicas_are_as_long_as_their_run(tmp_path):
+    """One that was left behind when the run was made longer is none that exploded early; of one
+    that was made longer before, only the run's own part counts.
+    """
+    longer = {"length": 4.0}
+    behind = write_run(tmp_path / "behind", SALT, {1: walk(SALT, 1)}, md=longer)
+    with pytest.raises(InputError, match=r"replica-1\.traj: has 2 of 4 ps; continue"):
+        analyse([behind], settings(), LABELS)
+    whole = analyse([write_run(tmp_path / "whole", SALT, {1: walk(SALT, 1)})], settings(), LABELS)
+    frames = walk(SALT, 1, frames=2 * FRAMES)
+    ahead = analyse([write_run(tmp_path / "ahead", SALT, {1: frames})], settings(), LABELS)
+    np.testing.assert_allclose(frames[:FRAMES], walk(SALT, 1))
+    assert ahead["stability"] == whole["stability"]
+    assert ahead["rdf"] == whole["rdf"]
+
+
+def test_replicas_with_and_without_forces_are_of_one_simulation(tmp_path, salt):
+    other = write_run(tmp_path, SALT, {3: walk(SALT, 3)}, md={"save_forces": True})
+    assert len(analyse([salt, other], settings(), LABELS)["replicas"]) == 3
+
+
 # --- Reference frames
 
 

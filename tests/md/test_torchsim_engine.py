@@ -162,6 +162,22 @@ def test_ase_engine_continues_it(potential, model, states):
         assert_same(one, two, tolerance=1e-6)
 
 
+def test_samples_are_of_the_host(model, states, monkeypatch):
+    """All that they read was brought there, which a GPU would complain of."""
+    engine = TorchSimEngine(model, states, DYNAMICS, ensemble="nvt")
+    brought, plain = [], torch.Tensor.cpu
+
+    def cpu(tensor):
+        brought.append(plain(tensor).clone())
+        return brought[-1]
+
+    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+    host = engine._batch.on_host()
+    state = host.state
+    for tensor in (state.positions, state.momenta, state.energy, state.forces, host.kinetic):
+        assert any(tensor is one for one in brought)
+
+
 @pytest.mark.parametrize("ensemble", ["nve", "nvt"])
 def test_replicas_are_independent(model, states, ensemble):
     together = TorchSimEngine(model, states, DYNAMICS, ensemble=ensemble)

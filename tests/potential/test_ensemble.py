@@ -221,6 +221,18 @@ def test_simulation_marks_frames_and_stops_above_the_threshold(simulated, files,
     assert read_state(stopped / "replica-1.traj", first, run).step == 2 * first
 
 
+@pytest.mark.parametrize("engine", ["ase", "torchsim"])
+def test_simulation_ends_at_a_start_above_the_threshold(simulated, engine):
+    """After its first frame."""
+    if engine == "torchsim":
+        pytest.importorskip("torch_sim")
+    code, out = simulated(engine=engine, uncertainty_threshold=1e-9)
+    assert code == 0
+    for entry in json.loads((out / "simulation.json").read_text())["replicas"]:
+        assert (entry["end"], entry["time_fs"]) == ("uncertain", 0.0)
+        assert len(read(out / entry["trajectory"], ":")) == 1
+
+
 def test_one_model_has_no_threshold(simulated, files, capsys):
     assert simulated(files[:1], uncertainty_threshold=0.1)[0] == 2
     assert "uncertainty_threshold is for several models" in capsys.readouterr().err
