@@ -438,6 +438,16 @@ def test_the_best_model_so_far_lies_in_the_folder(interrupted):
     assert not (interrupted / BEST_FILE).exists()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_whole_validation_set_is_looked_at_on_a_gpu(tmp_path):
+    """After Lightning has taken the model away from there."""
+    [summary] = train(
+        settings(validate_part=2), clusters(6), clusters(5, seed=9), seeds=[1], out=tmp_path
+    )
+    assert summary["whole_validation_errors"]["forces"] > 0
+    assert camp.load(tmp_path / MODEL_FILE).device.type == "cpu"
+
+
 def test_folder_in_use_is_refused(tmp_path):
     with locked(tmp_path), pytest.raises(InputError, match="in use"), locked(tmp_path):
         pass
