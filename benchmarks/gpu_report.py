@@ -34,7 +34,11 @@ from camp.potential.potential import Potential
 from camp.potential.saving import save
 
 HERE = Path(__file__).resolve().parent
-TESTS = [HERE.parent / "tests/potential" / f"test_{name}.py" for name in ("graphed", "torchsim")]
+OWN_TESTS = HERE.parent / "tests"
+TESTS = [
+    *(OWN_TESTS / "potential" / f"test_{name}.py" for name in ("graphed", "torchsim")),
+    f"{OWN_TESTS}/training/test_training.py::test_the_whole_validation_set_is_looked_at_on_a_gpu",
+]
 # Of all parts, so that the command stays under nine minutes, and of one of them.
 SECONDS, SECONDS_OF_A_PART = 500.0, 240.0
 NO_GPU = "gpu-report: torch finds no GPU here; nothing was measured"
