@@ -14,6 +14,7 @@ from camp.md.observables import RadialDistribution, angular_distribution, radial
 from camp.md.stability import Bonds, reference_bonds, unstable_by_bonds, unstable_by_structure
 from camp.md.trajectory import (
     SUMMARY_FILE,
+    UNSEEN_SETTINGS,
     Trajectory,
     number_of_frames,
     read_trajectory,
@@ -131,13 +132,11 @@ def read_summaries(folders: Sequence[str | Path]) -> list[tuple[Path, dict[str, 
 
 def _identity(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the replicas of one simulation have in common."""
-    # What does not change a trajectory.
     settings = summary["settings"].items()
-    without = ("replicas", "compile", "save_forces")
     return {
         "model": summary["model_sha256"],
         "structure": summary["structure"],
-        "set of settings": {k: v for k, v in settings if k not in without},
+        "set of settings": {k: v for k, v in settings if k not in UNSEEN_SETTINGS},
     }
 
 

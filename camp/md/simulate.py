@@ -24,6 +24,7 @@ from camp.md.states import Engine, Sample, State, temperature_of
 from camp.md.trajectory import (
     RUN_FILE,
     SUMMARY_FILE,
+    UNSEEN_SETTINGS,
     Writer,
     number_of_frames,
     read_state,
@@ -37,7 +38,7 @@ from camp.settings import MdSettings
 # Å; no bond is as short as this, and no potential has learnt what happens below.
 OVERLAP_DISTANCE = 0.5
 # Settings that may change between two parts of one run.
-FREE_SETTINGS = ("length", "replicas", "compile", "save_forces")
+FREE_SETTINGS = ("length", *UNSEEN_SETTINGS)
 
 # (states, ensemble) → engine
 MakeEngine = Callable[[Sequence[State], str], Engine]

@@ -24,6 +24,8 @@ from camp.potential.prediction import DEVIATIONS
 # Files in the folder of a run.
 RUN_FILE = "run.json"
 SUMMARY_FILE = "simulation.json"
+# Settings that change no trajectory.
+UNSEEN_SETTINGS = ("replicas", "compile", "save_forces")
 
 
 def trajectory_name(replica: int) -> str:
