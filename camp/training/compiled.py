@@ -65,9 +65,7 @@ class TracedLoss:
         parameters = [[p.detach().clone() for p in trained] for trained in self.trained]
         function = self._function(kind, parameters, tensors)
         background = ThreadPoolExecutor(1)
-        # Without gradients, as steps call it: with them it would be compiled for these alone.
-        compilation = torch.no_grad()(self._call)
-        self._compiling[kind] = background.submit(compilation, function, parameters, tensors)
+        self._compiling[kind] = background.submit(self._call, function, parameters, tensors)
         background.shutdown(wait=False)
 
     @property
@@ -105,10 +103,13 @@ class TracedLoss:
         parameters: Sequence[Sequence[Tensor]],
         tensors: Sequence[Sequence[Tensor]],
     ) -> tuple[Tensor, list[Tensor]]:
-        if len(self.models) == 1:
-            loss, *gradient = function(parameters[0], tensors[0])
-            return loss[None], gradient
-        losses, *gradients = function(parameters, tensors)
+        # Always plain tensors without gradients: for others the compiler makes other code.
+        values = [[parameter.detach() for parameter in own] for own in parameters]
+        with torch.no_grad():
+            if len(self.models) == 1:
+                loss, *gradient = function(values[0], tensors[0])
+                return loss[None], gradient
+            losses, *gradients = function(values, tensors)
         by_model = zip(*(gradient.unbind() for gradient in gradients), strict=True)
         return losses, [gradient for model in by_model for gradient in model]
 
@@ -187,9 +188,7 @@ class _Precomputed(torch.autograd.Function):
     @staticmethod
     def forward(ctx, owner: TracedLoss, tensors: list[tuple[Tensor, ...]], *flat: Tensor):
         count = len(owner.names)
-        # Plain tensors, as what was compiled in the background.
-        values = [parameter.detach() for parameter in flat]
-        parameters = [values[k : k + count] for k in range(0, len(values), count)]
+        parameters = [flat[k : k + count] for k in range(0, len(flat), count)]
         losses, gradients = owner.losses_and_gradients(parameters, tensors)
         ctx.save_for_backward(*gradients)
         ctx.models = len(parameters)
